@@ -1,0 +1,3 @@
+module example.com/telegram
+
+go 1.25.0
