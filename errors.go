@@ -1,0 +1,201 @@
+package telegram
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const maxText = 1 << 10 // of foreign words in an error
+
+// What errors.Is finds in the errors of this package.
+var (
+	// ErrInvalidArgument: a token, chat or option is not valid. Nothing was
+	// sent; the text says what would be valid.
+	ErrInvalidArgument = errors.New("telegram: invalid argument")
+
+	// ErrUnauthorized: Telegram does not know the token (401, and 404, which is
+	// its answer to a token of the wrong form). No link was made.
+	ErrUnauthorized = errors.New("telegram: unauthorized")
+
+	// ErrForbidden: the bot is not in the chat, or was removed from it (403). No
+	// link was made.
+	ErrForbidden = errors.New("telegram: forbidden")
+
+	// ErrTooManyRequests: the call was refused for now (429), see
+	// [Error.RetryAfter] and [WithRateLimitWait]. No link was made.
+	ErrTooManyRequests = errors.New("telegram: too many requests")
+
+	// ErrOutcomeUnknown: the request may have reached Telegram and no clear
+	// answer came back. A link may exist, which a bot cannot find again: ask an
+	// administrator to look at the chat's links before another try. An error
+	// that does not match was a refusal, or nothing was sent.
+	ErrOutcomeUnknown = errors.New("telegram: outcome unknown, a link may exist")
+)
+
+// An Error is a reply that refuses the call, by Telegram or by a gateway or
+// proxy on the way to it. It matches [ErrUnauthorized], [ErrForbidden],
+// [ErrTooManyRequests] or [ErrOutcomeUnknown] where they apply, the first two
+// only if Telegram itself answered.
+type Error struct {
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// Code is Telegram's error_code, or StatusCode if the reply has none.
+	Code int
+	// Description is Telegram's explanation ("Bad Request: chat not found") in
+	// one line of at most 1 KiB. It is empty if the reply was not Telegram's.
+	Description string
+	// RetryAfter is how long to wait before the next call; zero if the reply
+	// does not say.
+	RetryAfter time.Duration
+	// MigrateToChatID is the supergroup that the group has become, to be used
+	// from now on; empty if the reply names none.
+	MigrateToChatID ChatID
+}
+
+func (e *Error) Error() string {
+	prefix := "telegram"
+	if e.Is(ErrOutcomeUnknown) {
+		prefix = ErrOutcomeUnknown.Error()
+	}
+	if e.Description == "" {
+		return fmt.Sprintf("%s: HTTP status %d, not an answer of the Bot API", prefix, e.StatusCode)
+	}
+	return fmt.Sprintf("%s: %d %s", prefix, e.Code, e.Description)
+}
+
+// Is reports whether the error is of the kind of target, one of the Err
+// variables.
+func (e *Error) Is(target error) bool {
+	telegrams := e.Description != ""
+	switch target {
+	case ErrUnauthorized:
+		return telegrams && (e.Code == http.StatusUnauthorized || e.Code == http.StatusNotFound)
+	case ErrForbidden:
+		return telegrams && e.Code == http.StatusForbidden
+	case ErrTooManyRequests:
+		return e.Code == http.StatusTooManyRequests
+	case ErrOutcomeUnknown:
+		// Gateways answer 502 and 504 after the link was made.
+		return e.Code < 200 || e.Code > 499 || e.StatusCode < 200 || e.StatusCode > 499
+	}
+	return false
+}
+
+// errTimeout tells the end of WithTimeout from that of the caller's context. The
+// failure matches context.DeadlineExceeded either way.
+var errTimeout = errors.New("no complete reply within the timeout")
+
+var (
+	errNilOption         = invalid("an option is nil")
+	errProxyAndTransport = invalid("a proxy and WithTransport: set the proxy in the transport")
+)
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalidArgument, fmt.Sprintf(format, args...))
+}
+
+// A failure is an exchange that ended without a clear answer. Its text is apart
+// from the errors that it matches, because it shows them without secrets.
+type failure struct {
+	text    string
+	matches []error
+}
+
+func (f *failure) Error() string   { return f.text }
+func (f *failure) Unwrap() []error { return f.matches }
+
+// failed returns the error of a request that got no clear answer.
+func (b *bot) failed(req *http.Request, cause error, sent bool) error {
+	proxy := b.proxyOf(req)
+	r := b.redactor(proxy)
+	matches, _ := r.harmless(cause)
+	if err := req.Context().Err(); err != nil {
+		matches = append(matches, err) // net/http returns only the context's cause
+	}
+	text := ": " + r.clean(cause.Error())
+	if sent {
+		return &failure{ErrOutcomeUnknown.Error() + text, append(matches, ErrOutcomeUnknown)}
+	}
+	if proxy != nil {
+		text = " through the proxy " + proxy.Host + text
+	}
+	return &failure{"telegram: not sent" + text, matches}
+}
+
+// proxyOf returns the proxy of a request, if the transport tells.
+func (b *bot) proxyOf(req *http.Request) *url.URL {
+	if t, ok := b.transport.(*http.Transport); ok && t.Proxy != nil {
+		proxy, _ := t.Proxy(req)
+		return proxy
+	}
+	return nil
+}
+
+// A redactor makes what comes from outside fit to be shown.
+type redactor struct{ *strings.Replacer }
+
+// redactor replaces the secret half of the token, and the proxy's password in
+// the forms in which it is sent and printed. Secrets of less than 4 bytes stay:
+// to replace them would garble the words.
+func (b *bot) redactor(proxy *url.URL) redactor {
+	secrets := []string{b.secret}
+	if proxy != nil && proxy.User != nil {
+		password, _ := proxy.User.Password()
+		_, escaped, _ := strings.Cut(proxy.User.String(), ":")
+		quoted := strconv.Quote(password)
+		basic := base64.StdEncoding.EncodeToString([]byte(proxy.User.Username() + ":" + password))
+		secrets = append(secrets, password, escaped, quoted[1:len(quoted)-1], basic)
+	}
+	var pairs []string
+	for _, s := range secrets {
+		if len(s) >= 4 {
+			pairs = append(pairs, s, "[redacted]")
+		}
+	}
+	return redactor{strings.NewReplacer(pairs...)}
+}
+
+// clean returns text without secrets, in one line of at most 1 KiB.
+func (r redactor) clean(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return ' '
+	}, r.Replace(text))
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") // the cut may have split a character
+	}
+	return text
+}
+
+// harmless returns err if no secret can be printed from it or what it wraps,
+// or else the parts of it that are so; whole tells which.
+func (r redactor) harmless(err error) (parts []error, whole bool) {
+	var inner []error
+	switch err := err.(type) {
+	case nil:
+		return nil, true
+	case interface{ Unwrap() error }:
+		inner = []error{err.Unwrap()}
+	case interface{ Unwrap() []error }:
+		inner = err.Unwrap()
+	}
+	text := fmt.Sprintf("%+v %#v", err, err)
+	whole = r.Replace(text) == text
+	for _, err := range inner {
+		p, w := r.harmless(err)
+		parts, whole = append(parts, p...), whole && w
+	}
+	if whole {
+		parts = []error{err}
+	}
+	return parts, whole
+}
