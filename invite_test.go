@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"math"
 	"net"
@@ -21,6 +22,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"runtime/pprof"
@@ -1714,6 +1716,182 @@ func TestJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(`{"Link":{"expire_date":"x"}}`), &update); err == nil {
 		t.Error("a date of a wrong type: got no error")
+	}
+}
+
+// Examples
+
+// standIn is a server that answers every call with the same link.
+func standIn(status int, body string) *httptest.Server {
+	return httptest.NewServer(answer(status, body))
+}
+
+func Example() {
+	server := standIn(200, linkReply) // in the place of Telegram
+	defer server.Close()
+
+	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithBaseURL(server.URL))
+	if err != nil {
+		log.Fatal(err)
+	}
+	link, err := client.CreateInvitationLink(context.Background(), "-1001234567890",
+		telegram.WithName("Order 1042"),
+		telegram.WithExpireDate(time.Now().Add(24*time.Hour)),
+		telegram.WithMemberLimit(1),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(link.InviteLink)
+	// Output: https://t.me/+AAAAAAAAAAAAAAAA
+}
+
+func ExampleError() {
+	server := standIn(400, `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001557912345}}`)
+	defer server.Close()
+	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithBaseURL(server.URL))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, chat := context.Background(), telegram.ChatID("-1557912345")
+
+	link, err := client.CreateInvitationLink(ctx, chat)
+	var refused *telegram.Error
+	switch {
+	case err == nil:
+		fmt.Println(link.InviteLink)
+	case errors.Is(err, telegram.ErrOutcomeUnknown):
+		fmt.Println("a link may exist; someone has to look at the chat's links before another try")
+	case errors.Is(err, telegram.ErrTooManyRequests) && errors.As(err, &refused):
+		fmt.Println("try again in", refused.RetryAfter)
+	case errors.As(err, &refused) && refused.MigrateToChatID != "":
+		fmt.Println("the group is now", refused.MigrateToChatID)
+	case errors.As(err, &refused):
+		fmt.Println("no link was made, and another try will not help:", refused)
+	default:
+		fmt.Println("nothing was sent; another try is safe:", err)
+	}
+	// Output: the group is now -1001557912345
+}
+
+func ExampleWithResponse() {
+	server := standIn(400, `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`)
+	defer server.Close()
+	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithBaseURL(server.URL))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+
+	var response telegram.Response
+	_, err = client.CreateInvitationLink(ctx, "@nobody", telegram.WithResponse(&response))
+	fmt.Println(err)
+	fmt.Println(response.StatusCode, response.Header.Get("Content-Length"))
+	fmt.Printf("%s\n", response.Body)
+	// Output:
+	// telegram: 400 Bad Request: chat not found
+	// 400 73
+	// {"ok":false,"error_code":400,"description":"Bad Request: chat not found"}
+}
+
+func ExampleWithProxy() {
+	proxy := url.URL{
+		Scheme: "socks5",
+		User:   url.UserPassword("user", `p@ss/w"rd`),
+		Host:   "proxy.example:1080",
+	}
+	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithProxy(proxy.String()))
+	fmt.Println(client, err)
+	// Output: telegram.Client(bot 6129457865) <nil>
+}
+
+// A proxy that wants the operating system's credentials asks for Negotiate
+// (RFC 4559). spnego stands for a package that obtains them.
+func ExampleWithTransport() {
+	spnego := func(proxyHost string) (string, error) { return "TlRMTVNTUAAB", nil }
+
+	proxy, err := url.Parse("http://proxy.example:3128")
+	if err != nil {
+		log.Fatal(err)
+	}
+	transport := &http.Transport{
+		Proxy: http.ProxyURL(proxy),
+		GetProxyConnectHeader: func(ctx context.Context, proxy *url.URL, target string) (http.Header, error) {
+			credentials, err := spnego(proxy.Hostname())
+			if err != nil {
+				return nil, err
+			}
+			return http.Header{"Proxy-Authorization": {"Negotiate " + credentials}}, nil
+		},
+		MaxIdleConnsPerHost: 16,
+		IdleConnTimeout:     30 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second,
+	}
+	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithTransport(transport))
+	fmt.Println(client, err)
+	// Output: telegram.Client(bot 6129457865) <nil>
+}
+
+func ExampleWithBaseURL() {
+	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithBaseURL("http://localhost:8081"))
+	fmt.Println(client, err)
+	// Output: telegram.Client(bot 6129457865) <nil>
+}
+
+func ExampleChatInviteLink() {
+	link := telegram.ChatInviteLink{InviteLink: "https://t.me/+abc", ExpireDate: time.Unix(1777803573, 0), MemberLimit: 1}
+	stored, err := json.Marshal(link)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", stored)
+	// Output: {"invite_link":"https://t.me/+abc","creator":{"id":0,"is_bot":false,"first_name":""},"member_limit":1,"creates_join_request":false,"is_primary":false,"is_revoked":false,"expire_date":1777803573}
+}
+
+// TestInvite is the one in the README.
+func TestInvite(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"ok":true,"result":{"invite_link":"https://t.me/+test"}}`)
+	}))
+	defer api.Close()
+	client, err := telegram.NewClient("1:test", telegram.WithBaseURL(api.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := client.CreateInvitationLink(t.Context(), "@channel")
+	if err != nil || link.InviteLink != "https://t.me/+test" {
+		t.Errorf("got %v, %v", link, err)
+	}
+}
+
+// Each piece of Go in the README is code that was compiled.
+func TestREADME(t *testing.T) {
+	words := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("examples/*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code strings.Builder
+	for _, name := range append(files, "invite_test.go") {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.WriteString(words(string(b)) + "\n")
+	}
+	blocks := strings.Split(string(readme), "```go\n")[1:]
+	if len(blocks) < 5 {
+		t.Errorf("got %d pieces of Go in the README, want more", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		if !strings.Contains(code.String(), words(block)) {
+			t.Errorf("this is in the README, but in no Go file:\n%s", block)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ type ChatInviteLink struct {
 	// Creator is the user who made the link; here, the bot.
 	Creator User `json:"creator"`
 	// ExpireDate is when the link ends, in UTC; zero if it never does.
-	ExpireDate time.Time `json:"-"`
+	ExpireDate time.Time `json:"expire_date,omitzero"`
 	// MemberLimit is how many users can be in the chat at the same time after
 	// joining through the link, 1 to 99999; zero if there is no limit.
 	MemberLimit int `json:"member_limit,omitempty"`
@@ -39,7 +39,7 @@ type ChatInviteLink struct {
 	PendingJoinRequestCount int `json:"pending_join_request_count,omitempty"`
 	// SubscriptionPeriod is how long a payment lasts; zero if the link asks for
 	// none.
-	SubscriptionPeriod time.Duration `json:"-"`
+	SubscriptionPeriod time.Duration `json:"subscription_period,omitzero"`
 	// SubscriptionPrice is what a period costs, in Telegram Stars.
 	SubscriptionPrice int `json:"subscription_price,omitempty"`
 	// CreatesJoinRequest tells that administrators approve each user who joins.
@@ -92,7 +92,8 @@ type Response struct {
 	Body []byte
 }
 
-// wireLink is a ChatInviteLink on the wire, where time is in seconds.
+// wireLink is a ChatInviteLink on the wire, where time is in seconds. Its own
+// fields hide those of the same name inside it.
 type wireLink struct {
 	methodless
 	ExpireDate         int64 `json:"expire_date,omitempty"`
