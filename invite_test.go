@@ -1139,14 +1139,19 @@ func TestReplyIsReadToItsEnd(t *testing.T) {
 		t.Errorf("%d calls used %d connections, want 4 and 1", calls.Load(), n)
 	}
 
+	hungUp := make(chan error)
 	c = newTestClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, _ := http.NewResponseController(w).Hijack()
 		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
-		io.Copy(io.Discard, conn) // until the client hangs up
+		_, err := io.Copy(io.Discard, conn)
 		conn.Close()
+		hungUp <- err
 	}))
 	if _, err := c.CreateInvitationLink(t.Context(), chat); kinds(err) != "unknown" {
 		t.Errorf("101 on a connection that stays open: got %v, want ErrOutcomeUnknown", err)
+	}
+	if err := <-hungUp; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -1717,6 +1722,153 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"Link":{"expire_date":"x"}}`), &update); err == nil {
 		t.Error("a date of a wrong type: got no error")
 	}
+}
+
+// Foreign bytes
+
+func FuzzReply(f *testing.F) {
+	for _, status := range []int{200, 400, 429, 502, 101, 302, 0, -1} {
+		for _, body := range []string{linkReply, refusal, gatewayPage, "", "null", `{"ok":true,"result":{"invite_link":"l","expire_date":-1}}`,
+			`{"ok":false,"description":"` + token + `","parameters":{"retry_after":9,"migrate_to_chat_id":-9}}`, `{"ok":false,"error_code":-5}`} {
+			f.Add(status, []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		var response telegram.Response
+		c := newClient(t, "http://h", telegram.WithTransport(canned(status, string(body))))
+		link, err := c.CreateInvitationLink(t.Context(), chat, telegram.WithResponse(&response))
+		if status != 101 && !bytes.Equal(response.Body, body) || response.StatusCode != status {
+			t.Errorf("response: got %v, want what came", response)
+		}
+		success := status >= 200 && status <= 299
+		if err == nil {
+			if link == nil || link.InviteLink == "" || !success || !bytes.Contains(body, []byte("link")) {
+				t.Errorf("got link %v of a %d", link, status)
+			}
+			return
+		}
+		if link != nil {
+			t.Errorf("got %v beside %v", link, err)
+		}
+		checkSecrets(t, err)
+		unclear := func(code int) bool { return code < 200 || code > 499 }
+		want := true
+		if e, ok := err.(*telegram.Error); ok {
+			want = unclear(status) || unclear(e.Code)
+			if e.StatusCode != status || e.Description == "" && e.Code != status && !bytes.Contains(body, []byte("ok")) || e.RetryAfter < 0 {
+				t.Errorf("got %+v of a %d", e, status)
+			}
+		}
+		if got := errors.Is(err, telegram.ErrOutcomeUnknown); got != want {
+			t.Errorf("got %v: outcome unknown is %v, want %v", err, got, want)
+		}
+	})
+}
+
+func FuzzChatID(f *testing.F) {
+	for _, chat := range append(badChats, "-1001234567890*42", "@a_Channel9*1", "9223372036854775807") {
+		f.Add(string(chat))
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var sent struct {
+			ChatID string `json:"chat_id"`
+		}
+		c := newClient(t, "http://h", telegram.WithTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			if err := json.NewDecoder(req.Body).Decode(&sent); err != nil {
+				t.Error(err)
+			}
+			return canned(200, linkReply)(req)
+		})))
+		_, err := c.CreateInvitationLink(t.Context(), telegram.ChatID(s))
+
+		of := func(set, s string) bool { return s != "" && strings.Trim(s, set) == "" }
+		want, topic, hasTopic := strings.Cut(s, "*")
+		n, numErr := strconv.ParseInt(want, 10, 64)
+		name, isName := strings.CutPrefix(want, "@")
+		ok := numErr == nil && n != 0 && strconv.FormatInt(n, 10) == want ||
+			isName && of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", name)
+		ok = ok && (!hasTopic || of("0123456789", topic) && topic[0] != '0')
+		if !ok {
+			want = ""
+		}
+		if (err == nil) != ok || sent.ChatID != want {
+			t.Errorf("chat %q: sent %q, %v, want %q", s, sent.ChatID, err, want)
+		}
+		if err != nil && kinds(err) != "invalid" {
+			t.Errorf("chat %q: got %v, want ErrInvalidArgument", s, err)
+		}
+		if err != nil {
+			checkSecrets(t, err)
+		}
+	})
+}
+
+func FuzzToken(f *testing.F) {
+	for _, tok := range append(badTokens, token, "1:a") {
+		f.Add(tok)
+	}
+	f.Fuzz(func(t *testing.T, tok string) {
+		var path string
+		c, err := telegram.NewClient(tok, telegram.WithTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			path = req.URL.RequestURI()
+			return canned(200, linkReply)(req)
+		})))
+		if err != nil {
+			if kinds(err) != "invalid" || len(tok) > 8 && strings.Contains(err.Error(), tok) {
+				t.Errorf("token %q: got %v, want ErrInvalidArgument without the token", tok, err)
+			}
+			return
+		}
+		if _, err := c.CreateInvitationLink(t.Context(), chat); err != nil {
+			t.Error(err)
+		}
+		if want := "/bot" + tok + "/createChatInviteLink"; path != want {
+			t.Errorf("got path %q, want %q", path, want)
+		}
+	})
+}
+
+func FuzzProxyURL(f *testing.F) {
+	for _, u := range append(goodProxies, badProxies...) {
+		f.Add(u)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		_, err := telegram.NewClient(token, telegram.WithProxy(s))
+		u, parseErr := url.Parse(s)
+		if err == nil {
+			if parseErr != nil || u.Hostname() == "" || strings.ContainsAny(s, "?#") || !strings.Contains("http https socks5 socks5h", u.Scheme) {
+				t.Errorf("proxy %q was accepted", s)
+			}
+			return
+		}
+		if kinds(err) != "invalid" || len(s) > 6 && strings.Contains(err.Error(), s) {
+			t.Errorf("proxy %q: got %v, want ErrInvalidArgument without the URL", s, err)
+		}
+		if parseErr == nil && u.Scheme == "http" && u.Host == "proxy:1" && u.Path == "" && !strings.ContainsAny(s, "?#") {
+			t.Errorf("proxy %q was refused", s)
+		}
+	})
+}
+
+func FuzzChatInviteLink(f *testing.F) {
+	whole, _ := json.Marshal(wholeLink)
+	for _, s := range []string{string(whole), "{}", "null", "[]", `{"expire_date":-62135596800}`, `{"expire_date":9223372036854775807}`,
+		`{"subscription_period":9223372037}`, `{"subscription_period":-1}`, `{"name":"\ud800"}`, `{"INVITE_LINK":"l","invite_link":"m"}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var link, again telegram.ChatInviteLink
+		if json.Unmarshal(data, &link) != nil {
+			return
+		}
+		encoded, err := json.Marshal(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(encoded, &again); err != nil || again != link {
+			t.Errorf("got %+v, %v, want %+v", again, err, link)
+		}
+	})
 }
 
 // Examples
