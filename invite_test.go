@@ -590,11 +590,19 @@ func TestDeadIdleConnection(t *testing.T) {
 	}
 }
 
-// 256 callers at once open at most two connections each, and then none.
+// 256 callers at once open at most two connections each, and then none. Their
+// last calls of a round wait for each other, so that 256 connections are in use.
 func TestPool(t *testing.T) {
 	const callers, each = 256, 20
 	var opened atomic.Int32
-	s := httptest.NewUnstartedServer(answer(200, linkReply))
+	var last sync.WaitGroup
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if body, _ := io.ReadAll(r.Body); bytes.Contains(body, []byte("last")) {
+			last.Done()
+			last.Wait()
+		}
+		io.WriteString(w, linkReply)
+	}))
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			opened.Add(1)
@@ -605,11 +613,16 @@ func TestPool(t *testing.T) {
 	c := newClient(t, s.URL)
 	for round, most := range []int32{2 * callers, 0} {
 		opened.Store(0)
+		last.Add(callers)
 		var wg sync.WaitGroup
 		for range callers {
 			wg.Go(func() {
-				for range each {
-					if _, err := c.CreateInvitationLink(t.Context(), chat); err != nil {
+				for i := range each {
+					name := ""
+					if i == each-1 {
+						name = "last"
+					}
+					if _, err := c.CreateInvitationLink(t.Context(), chat, telegram.WithName(name)); err != nil {
 						t.Error(err)
 					}
 				}
