@@ -12,7 +12,8 @@
 //   - A nil error comes with a usable link.
 //   - Values that Telegram silently turns into a permanent or unlimited link
 //     are refused before anything is sent ([ErrInvalidArgument]).
-//   - Neither the bot's token nor a proxy's password is in any error or print.
+//   - Neither the bot's token nor the password of a proxy that the package
+//     knows of is in any error or print.
 //
 // [createChatInviteLink]: https://core.telegram.org/bots/api#createchatinvitelink
 package telegram

@@ -65,7 +65,7 @@ func (e *Error) Error() string {
 		prefix = ErrOutcomeUnknown.Error()
 	}
 	if e.Description == "" {
-		return fmt.Sprintf("%s: HTTP status %d, not an answer of the Bot API", prefix, e.StatusCode)
+		return strings.TrimSpace(fmt.Sprintf("%s: not an answer of the Bot API, but HTTP status %d %s", prefix, e.StatusCode, http.StatusText(e.StatusCode)))
 	}
 	return fmt.Sprintf("%s: %d %s", prefix, e.Code, e.Description)
 }
@@ -90,7 +90,7 @@ func (e *Error) Is(target error) bool {
 
 // errTimeout tells the end of WithTimeout from that of the caller's context. The
 // failure matches context.DeadlineExceeded either way.
-var errTimeout = errors.New("no complete reply within the timeout")
+var errTimeout = errors.New("the timeout ran out")
 
 var (
 	errNilOption         = invalid("an option is nil")
@@ -119,14 +119,18 @@ func (b *bot) failed(req *http.Request, cause error, sent bool) error {
 	if err := req.Context().Err(); err != nil {
 		matches = append(matches, err) // net/http returns only the context's cause
 	}
-	text := ": " + r.clean(cause.Error())
+	prefix := "telegram: not sent"
 	if sent {
-		return &failure{ErrOutcomeUnknown.Error() + text, append(matches, ErrOutcomeUnknown)}
+		prefix, matches = ErrOutcomeUnknown.Error(), append(matches, ErrOutcomeUnknown)
 	}
 	if proxy != nil {
-		text = " through the proxy " + proxy.Host + text
+		prefix += " (proxy " + proxy.Host + ")"
 	}
-	return &failure{"telegram: not sent" + text, matches}
+	text := r.clean(cause.Error())
+	if text == "EOF" {
+		text = "the connection was closed without a reply (EOF)"
+	}
+	return &failure{prefix + ": " + text, matches}
 }
 
 // proxyOf returns the proxy of a request, if the transport tells.

@@ -34,13 +34,12 @@ func (c *Client) CreateInvitationLink(ctx context.Context, chatID ChatID, opts .
 	if c == nil || c.bot == nil {
 		return nil, invalid("the client was not made by NewClient")
 	}
-	b := c.bot()
-	call, err := b.invitation(ctx, chatID, opts)
+	call, err := c.bot().invitation(ctx, chatID, opts)
 	if err != nil {
 		return nil, err
 	}
 	for left := call.maxWait; ; {
-		link, err := b.exchange(ctx, call)
+		link, err := c.bot().exchange(ctx, call)
 		refused, ok := err.(*Error)
 		if !ok || !refused.Is(ErrTooManyRequests) || refused.Is(ErrOutcomeUnknown) {
 			return link, err
@@ -132,12 +131,11 @@ func (b *bot) result(req *http.Request, res *Response, readErr error) (*ChatInvi
 	if err != nil && !errors.As(err, new(*json.UnmarshalTypeError)) || r.OK != true && r.OK != false {
 		r = reply{}
 	}
-	success := res.StatusCode/100 == 2
 	switch {
-	case success && r.OK == true && r.Result.InviteLink != "":
+	case res.StatusCode/100 == 2 && r.OK == true && r.Result.InviteLink != "":
 		link := r.Result.link()
 		return &link, nil
-	case r.OK == false, !success && r.OK == nil:
+	case r.OK == false, r.OK == nil && res.StatusCode/100 != 2:
 		retryAfter, _ := strconv.ParseInt(res.Header.Get("Retry-After"), 10, 64)
 		e := &Error{
 			StatusCode:  res.StatusCode,
@@ -150,6 +148,6 @@ func (b *bot) result(req *http.Request, res *Response, readErr error) (*ChatInvi
 		}
 		return nil, e
 	}
-	cause := cmp.Or(readErr, err, errors.New("no ok and invite_link"))
-	return nil, b.failed(req, fmt.Errorf("HTTP status %d without a usable result: %w", res.StatusCode, cause), true)
+	err = cmp.Or(readErr, err, errors.New("no ok and invite_link"))
+	return nil, b.failed(req, fmt.Errorf("HTTP status %d without a usable result: %w", res.StatusCode, err), true)
 }

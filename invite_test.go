@@ -830,7 +830,7 @@ func TestProxyRefuses(t *testing.T) {
 	for _, test := range []struct{ scheme, base, want string }{
 		{"http", "https://example.com", "the proxy refused to connect to example.com:443: 407 Proxy Authentication Required"},
 		{"https", "https://example.com", "the proxy refused to connect to example.com:443: 407 Proxy Authentication Required"},
-		{"http", "http://example.com", "HTTP status 407, not an answer of the Bot API"},
+		{"http", "http://example.com", "not an answer of the Bot API, but HTTP status 407 Proxy Authentication Required"},
 		{"socks5", "https://example.com", "username/password authentication failed"},
 	} {
 		p := newProxy(t, test.scheme, "127.0.0.1:1")
@@ -840,7 +840,7 @@ func TestProxyRefuses(t *testing.T) {
 		if link != nil || kinds(err) != "" || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s to %s: got %v, %v, want an error with %q that matches nothing", test.scheme, test.base, link, err, test.want)
 		}
-		if through := " through the proxy " + p.addr; strings.Contains(err.Error(), through) == (test.base == "http://example.com") {
+		if through := "not sent (proxy " + p.addr + "): "; strings.Contains(err.Error(), through) == (test.base == "http://example.com") {
 			t.Errorf("%s to %s: got %v, want a failed connection, and only that, told with %q", test.scheme, test.base, err, through)
 		}
 		checkSecrets(t, err)
@@ -984,6 +984,7 @@ var replies = []struct {
 	{"refused with 200 and no code", answer(200, `{"ok":false,"description":"Bad Request: chat not found"}`), "", "", &telegram.Error{StatusCode: 200, Code: 200, Description: "Bad Request: chat not found"}},
 	{"refused without a description", answer(401, `{"ok":false,"error_code":401}`), "", "", &telegram.Error{StatusCode: 401, Code: 401}},
 	{"refused with a link beside", answer(400, `{"ok":false,"description":"d","result":{"invite_link":"l"}}`), "", "", &telegram.Error{StatusCode: 400, Code: 400, Description: "d"}},
+	{"refused with 200 and a link beside", answer(200, `{"ok":false,"description":"d","result":{"invite_link":"l"}}`), "", "", &telegram.Error{StatusCode: 200, Code: 200, Description: "d"}},
 	{"refusal of wrong types", answer(400, `{"ok":false,"error_code":"x","description":5,"parameters":[1]}`), "", "", &telegram.Error{StatusCode: 400, Code: 400}},
 	{"parameters of wrong types", answer(429, `{"ok":false,"error_code":429,"description":"d","parameters":{"retry_after":"5","migrate_to_chat_id":1.5}}`), "", "rate", &telegram.Error{StatusCode: 429, Code: 429, Description: "d"}},
 	{"retry_after 0", answer(429, `{"ok":false,"error_code":429,"description":"d","parameters":{"retry_after":0}}`), "", "rate", &telegram.Error{StatusCode: 429, Code: 429, Description: "d"}},
@@ -1072,8 +1073,9 @@ func TestErrorText(t *testing.T) {
 	}{
 		{&telegram.Error{StatusCode: 400, Code: 400, Description: "Bad Request: chat not found"}, "telegram: 400 Bad Request: chat not found"},
 		{&telegram.Error{StatusCode: 200, Code: 403, Description: "Forbidden"}, "telegram: 403 Forbidden"},
-		{&telegram.Error{StatusCode: 407, Code: 407}, "telegram: HTTP status 407, not an answer of the Bot API"},
-		{&telegram.Error{StatusCode: 502, Code: 502}, "telegram: outcome unknown, a link may exist: HTTP status 502, not an answer of the Bot API"},
+		{&telegram.Error{StatusCode: 407, Code: 407}, "telegram: not an answer of the Bot API, but HTTP status 407 Proxy Authentication Required"},
+		{&telegram.Error{StatusCode: 502, Code: 502}, "telegram: outcome unknown, a link may exist: not an answer of the Bot API, but HTTP status 502 Bad Gateway"},
+		{&telegram.Error{StatusCode: 599, Code: 599}, "telegram: outcome unknown, a link may exist: not an answer of the Bot API, but HTTP status 599"},
 		{&telegram.Error{StatusCode: 500, Code: 500, Description: "restart"}, "telegram: outcome unknown, a link may exist: 500 restart"},
 	} {
 		if got := test.err.Error(); got != test.want {
@@ -1211,7 +1213,7 @@ var failures = []struct {
 		_, err := newClient(t, s.URL).CreateInvitationLink(t.Context(), chat)
 		return err
 	}},
-	{"no proxy listens", "", []error{syscall.ECONNREFUSED}, "not sent through the proxy 127.0.0.1:", func(t *testing.T) error {
+	{"no proxy listens", "", []error{syscall.ECONNREFUSED}, "not sent (proxy 127.0.0.1:", func(t *testing.T) error {
 		s := httptest.NewServer(nil)
 		s.Close()
 		u := url.URL{Scheme: "http", User: url.UserPassword("user", password), Host: s.Listener.Addr().String()}
@@ -1263,7 +1265,7 @@ var failures = []struct {
 		}
 		return err
 	}},
-	{"no reply", "unknown", []error{io.EOF}, "EOF", func(t *testing.T) error {
+	{"no reply", "unknown", []error{io.EOF}, "closed without a reply (EOF)", func(t *testing.T) error {
 		_, err := newTestClient(t, raw("")).CreateInvitationLink(t.Context(), chat)
 		return err
 	}},
@@ -1303,7 +1305,7 @@ var failures = []struct {
 	})},
 	{"nil body", "unknown", nil, "no response", foreign(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil })},
 	{"foreign transport that reports nothing", "unknown", []error{io.EOF}, "EOF", foreign(func(*http.Request) (*http.Response, error) { return nil, io.EOF })},
-	{"foreign transport that only connected", "", []error{io.EOF}, "not sent: EOF", foreign(func(req *http.Request) (*http.Response, error) {
+	{"foreign transport that only connected", "", []error{io.EOF}, "not sent: the connection was closed without a reply (EOF)", foreign(func(req *http.Request) (*http.Response, error) {
 		trace(req, true, false, false)
 		return nil, io.EOF
 	})},
@@ -1402,11 +1404,11 @@ func TestTimeout(t *testing.T) {
 		want   time.Duration
 		text   string
 	}{
-		{"default", "", nil, nil, 0, 90 * time.Second, "no complete reply within the timeout"},
-		{"of the client", "", []telegram.ClientOption{telegram.WithTimeout(5 * time.Second)}, nil, 0, 5 * time.Second, "within the timeout"},
-		{"of the call", "", []telegram.ClientOption{telegram.WithTimeout(5 * time.Second)}, opts(telegram.WithTimeout(100 * time.Second)), 0, 100 * time.Second, "within the timeout"},
+		{"default", "", nil, nil, 0, 90 * time.Second, "a link may exist: the timeout ran out"},
+		{"of the client", "", []telegram.ClientOption{telegram.WithTimeout(5 * time.Second)}, nil, 0, 5 * time.Second, "the timeout ran out"},
+		{"of the call", "", []telegram.ClientOption{telegram.WithTimeout(5 * time.Second)}, opts(telegram.WithTimeout(100 * time.Second)), 0, 100 * time.Second, "the timeout ran out"},
 		{"of the context", "", nil, nil, 7 * time.Second, 7 * time.Second, "context deadline exceeded"},
-		{"in the reply", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", nil, nil, 0, 90 * time.Second, "within the timeout"},
+		{"in the reply", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", nil, nil, 0, 90 * time.Second, "the timeout ran out"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

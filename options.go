@@ -40,9 +40,11 @@ func WithBaseURL(rawURL string) ClientOption {
 // protocol. It goes with no [WithProxy]: set the proxy in rt.
 //
 // rt is used as it is, so its protocols, limits and pool are the caller's
-// business. It gets a request whose body it cannot send twice.
-// If it does not report to [net/http/httptrace], as [http.Transport] does,
-// each of its errors matches [ErrOutcomeUnknown].
+// business. It gets a request whose body it cannot send twice, which over HTTP/2
+// turns more calls into [ErrOutcomeUnknown]; prefer HTTP/1.1. If it does not
+// report to [net/http/httptrace], as [http.Transport] does, each of its errors
+// matches ErrOutcomeUnknown. The password of its proxy is redacted from errors
+// if it is an [*http.Transport], and not one that something else wraps.
 func WithTransport(rt http.RoundTripper) ClientOption {
 	return clientOption(func(b *bot) error {
 		if t, ok := rt.(*http.Transport); rt == nil || ok && t == nil {
@@ -134,11 +136,10 @@ func WithName(name string) InviteOption {
 // that never expires out of a later one. By default a link never expires.
 func WithExpireDate(t time.Time) InviteOption {
 	return inviteOption(func(call *invitation) error {
-		unix := t.Unix()
-		if unix <= time.Now().Unix() || unix > math.MaxInt32 {
+		if unix := t.Unix(); unix <= time.Now().Unix() || unix > math.MaxInt32 {
 			return invalid("expire date %s is not after now and at most 2038-01-19T03:14:07Z (made of milliseconds?); leave the option out for a link that never expires", t.Format(time.RFC3339))
 		}
-		call.ExpireDate = unix
+		call.ExpireDate = t.Unix()
 		return nil
 	})
 }
