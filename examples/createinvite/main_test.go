@@ -246,8 +246,9 @@ func TestTimeout(t *testing.T) {
 		<-r.Context().Done()
 	})
 	got := execute(t, "--chat", "@a", "--api", url, "--timeout", "250ms", "--adv-response")
-	if got.status != 3 || got.stdout != "" || !strings.Contains(got.stderr, "before trying again") {
-		t.Errorf("%+v, want status 3, no output and advice", got)
+	// On a busy machine it may run out before the request left.
+	if got.status != 3 && got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, "the timeout ran out") {
+		t.Errorf("%+v, want status 3 or 1, no output and the timeout named", got)
 	}
 }
 
