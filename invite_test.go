@@ -974,7 +974,7 @@ var replies = []struct {
 	{"404", answer(404, `{"ok":false,"error_code":404,"description":"Not Found"}`), "", "unauthorized", &telegram.Error{StatusCode: 404, Code: 404, Description: "Not Found"}},
 	{"403", answer(403, `{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked"}`), "", "forbidden", &telegram.Error{StatusCode: 403, Code: 403, Description: "Forbidden: bot was kicked"}},
 	{"429", answer(429, `{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 34","parameters":{"retry_after":34}}`), "", "rate", &telegram.Error{StatusCode: 429, Code: 429, Description: "Too Many Requests: retry after 34", RetryAfter: 34 * time.Second}},
-	{"migrated", answer(400, `{"ok":false,"error_code":400,"description":"upgraded","parameters":{"migrate_to_chat_id":-1001557912345}}`), "", "", &telegram.Error{StatusCode: 400, Code: 400, Description: "upgraded", MigrateToChatID: "-1001557912345"}},
+	{"migrated", answer(400, `{"ok":false,"error_code":400,"description":"upgraded","parameters":{"migrate_to_chat_id":-1009876543210}}`), "", "", &telegram.Error{StatusCode: 400, Code: 400, Description: "upgraded", MigrateToChatID: "-1009876543210"}},
 	{"500 of Telegram", answer(500, `{"ok":false,"error_code":500,"description":"Internal Server Error: restart"}`), "", "unknown", &telegram.Error{StatusCode: 500, Code: 500, Description: "Internal Server Error: restart"}},
 	{"code 500 in a 400", answer(400, `{"ok":false,"error_code":500,"description":"d"}`), "", "unknown", &telegram.Error{StatusCode: 400, Code: 500, Description: "d"}},
 	{"code 400 in a 502", answer(502, `{"ok":false,"error_code":400,"description":"d"}`), "", "unknown", &telegram.Error{StatusCode: 502, Code: 400, Description: "d"}},
@@ -1914,7 +1914,7 @@ func Example() {
 }
 
 func ExampleError() {
-	server := standIn(400, `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001557912345}}`)
+	server := standIn(400, `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1009876543210}}`)
 	defer server.Close()
 	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithBaseURL(server.URL))
 	if err != nil {
@@ -1938,7 +1938,7 @@ func ExampleError() {
 	default:
 		fmt.Println("nothing was sent; another try is safe:", err)
 	}
-	// Output: the group is now -1001557912345
+	// Output: the group is now -1009876543210
 }
 
 func ExampleWithResponse() {
@@ -2141,7 +2141,7 @@ func (h *byHand) call(ctx context.Context) (string, error) {
 
 var (
 	expireDate = time.Date(2037, 1, 1, 0, 0, 0, 0, time.UTC)
-	benchReply = `{"ok":true,"result":{"invite_link":"https://t.me/+AAAAAAAAAAAAAAAA","name":"Link","creator":{"id":6129457865,"is_bot":true,"first_name":"\u0411\u043e\u0442 \u0412\u0438\u0442\u0430\u043b\u0438\u0439","username":"sicheebot"},"expire_date":2114380800,"member_limit":200,"creates_join_request":false,"is_primary":false,"is_revoked":false}}`
+	benchReply = `{"ok":true,"result":{"invite_link":"https://t.me/+AAAAAAAAAAAAAAAA","name":"Link","creator":{"id":6129457865,"is_bot":true,"first_name":"\u0411\u043e\u0442","username":"a_demo_bot"},"expire_date":2114380800,"member_limit":200,"creates_join_request":false,"is_primary":false,"is_revoked":false}}`
 )
 
 func ours(c *telegram.Client) func(context.Context) (string, error) {

@@ -77,7 +77,7 @@ var refusals = map[string]apiReply{
 	"@migrated": {
 		ErrorCode:   400,
 		Description: "Bad Request: group chat was upgraded to a supergroup chat",
-		Parameters:  apiParameters{MigrateToChatID: -1001557912345},
+		Parameters:  apiParameters{MigrateToChatID: -1009876543210},
 	},
 	"@flood": {
 		ErrorCode:   429,

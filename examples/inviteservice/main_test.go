@@ -228,8 +228,8 @@ func TestRefusal(t *testing.T) {
 	}{
 		{"chat not found", `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`, 400,
 			422, "", response{Error: "Bad Request: chat not found"}},
-		{"migrated", `{"ok":false,"error_code":400,"description":"Bad Request: upgraded","parameters":{"migrate_to_chat_id":-1001557912345}}`, 400,
-			422, "", response{Error: "Bad Request: upgraded", MigrateTo: "-1001557912345"}},
+		{"migrated", `{"ok":false,"error_code":400,"description":"Bad Request: upgraded","parameters":{"migrate_to_chat_id":-1009876543210}}`, 400,
+			422, "", response{Error: "Bad Request: upgraded", MigrateTo: "-1009876543210"}},
 		{"unknown token", `{"ok":false,"error_code":401,"description":"Unauthorized"}`, 401,
 			502, "", response{Error: "does not know the service's bot: Unauthorized"}},
 		{"not in the chat", `{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked"}`, 403,
