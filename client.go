@@ -13,7 +13,7 @@
 //   - Values that Telegram silently turns into a permanent or unlimited link
 //     are refused before anything is sent ([ErrInvalidArgument]).
 //   - Neither the bot's token nor the password of a proxy that the package
-//     knows of is in any error or print.
+//     knows of appears in an error, or when a value is printed.
 //
 // [createChatInviteLink]: https://core.telegram.org/bots/api#createchatinvitelink
 package telegram
@@ -35,7 +35,7 @@ import (
 
 const (
 	defaultTimeout = 90 * time.Second // Telegram may hold a flood-limited call for about 60 s
-	setupTimeout   = 10 * time.Second // of the TCP connect, and again of all handshakes after it
+	setupTimeout   = 10 * time.Second // for the TCP connect, and again for all handshakes after it
 	maxReplyBody   = 1 << 20          // bytes
 	maxToken       = 80               // bytes, the server's limit
 )
@@ -44,7 +44,7 @@ const (
 // of the request.
 var tokenPattern = regexp.MustCompile(`^([1-9][0-9]*):([A-Za-z0-9_-]+)$`)
 
-// A Client calls the Telegram Bot API for one bot. Make it with [NewClient];
+// A Client calls the Telegram Bot API for one bot. Create it with [NewClient];
 // the zero Client refuses every call with [ErrInvalidArgument].
 //
 // A Client never changes and is safe for concurrent use. It is cheap and needs
@@ -67,9 +67,9 @@ type bot struct {
 	transport http.RoundTripper
 }
 
-// NewClient returns a client for the bot with this token, in the form in which
-// BotFather hands it out: the bot's id, a colon and 35 characters. It does no
-// I/O and does not ask Telegram whether the token is valid.
+// NewClient returns a client for the bot with this token, as BotFather hands it
+// out: the bot's id, a colon, and letters, digits, _ or -, at most 80 bytes in
+// all. It does no I/O and does not ask Telegram whether the token is valid.
 //
 // An error matches [ErrInvalidArgument]: the token or an option is malformed.
 func NewClient(token string, opts ...ClientOption) (*Client, error) {
@@ -78,7 +78,7 @@ func NewClient(token string, opts ...ClientOption) (*Client, error) {
 	case strings.TrimSpace(token) != token:
 		return nil, invalid("the token begins or ends with white space, perhaps a file's newline")
 	case match == nil || len(token) > maxToken:
-		return nil, invalid("the token is not a bot's id, a colon, and letters, digits, _ or -, at most %d bytes in all", maxToken)
+		return nil, invalid("the token is empty, or not a bot's id, a colon, and letters, digits, _ or -, at most %d bytes in all", maxToken)
 	}
 	b := &bot{
 		settings:  settings{timeout: defaultTimeout},
@@ -206,7 +206,7 @@ func newTransport() *http.Transport {
 		Protocols:              new(http.Protocols),
 		MaxIdleConnsPerHost:    512,              // 256 callers at once open up to two each
 		IdleConnTimeout:        30 * time.Second, // shorter than the server's keep-alive
-		DisableCompression:     true,             // replies have 500 bytes
+		DisableCompression:     true,             // a reply is about 500 bytes
 		MaxResponseHeaderBytes: 64 << 10,
 	}
 	t.Protocols.SetHTTP1(true)

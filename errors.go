@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 )
 
-const maxText = 1 << 10 // of foreign words in an error
+const maxText = 1 << 10 // bytes of foreign text in an error
 
 // What errors.Is finds in the errors of this package.
 var (
@@ -34,15 +35,15 @@ var (
 
 	// ErrOutcomeUnknown: the request may have reached Telegram and no clear
 	// answer came back. A link may exist, which a bot cannot find again: ask an
-	// administrator to look at the chat's links before another try. An error
-	// that does not match was a refusal, or nothing was sent.
+	// administrator to look at the chat's links before another try. Any other
+	// error means that no link was made.
 	ErrOutcomeUnknown = errors.New("telegram: outcome unknown, a link may exist")
 )
 
-// An Error is a reply that refuses the call, by Telegram or by a gateway or
-// proxy on the way to it. It matches [ErrUnauthorized], [ErrForbidden],
-// [ErrTooManyRequests] or [ErrOutcomeUnknown] where they apply, the first two
-// only if Telegram itself answered.
+// An Error is a reply that refuses the call or, as a 5xx does, leaves its outcome
+// open. It comes from Telegram, or from a gateway or proxy on the way. It matches
+// [ErrUnauthorized], [ErrForbidden], [ErrTooManyRequests] or [ErrOutcomeUnknown]
+// where they apply, the first two only if Telegram itself answered.
 type Error struct {
 	// StatusCode is the HTTP status.
 	StatusCode int
@@ -59,6 +60,7 @@ type Error struct {
 	MigrateToChatID ChatID
 }
 
+// Error tells what was refused, in one line that begins with "telegram: ".
 func (e *Error) Error() string {
 	prefix := "telegram"
 	if e.Is(ErrOutcomeUnknown) {
@@ -90,7 +92,7 @@ func (e *Error) Is(target error) bool {
 
 // errTimeout tells the end of WithTimeout from that of the caller's context. The
 // failure matches context.DeadlineExceeded either way.
-var errTimeout = errors.New("the timeout ran out")
+var errTimeout = errors.New("the timeout expired")
 
 var (
 	errNilOption         = invalid("an option is nil")
@@ -101,8 +103,12 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalidArgument, fmt.Sprintf(format, args...))
 }
 
-// A failure is an exchange that ended without a clear answer. Its text is apart
-// from the errors that it matches, because it shows them without secrets.
+// verdicts are what a cause must not bring along: the cause of a context may be
+// an error of another call, and what became of that one is not true of this.
+var verdicts = []error{ErrInvalidArgument, ErrUnauthorized, ErrForbidden, ErrTooManyRequests, ErrOutcomeUnknown}
+
+// A failure is an exchange that ended without a clear answer. Its text is kept
+// apart from the errors that it matches, since it shows them without secrets.
 type failure struct {
 	text    string
 	matches []error
@@ -112,18 +118,18 @@ func (f *failure) Error() string   { return f.text }
 func (f *failure) Unwrap() []error { return f.matches }
 
 // failed returns the error of a request that got no clear answer.
-func (b *bot) failed(req *http.Request, cause error, sent bool) error {
-	proxy := b.proxyOf(req)
+func (b *bot) failed(req *http.Request, cause error, maybeSent bool) error {
+	proxy, _ := chooseProxy(req)
 	r := b.redactor(proxy)
 	matches, _ := r.harmless(cause)
 	if err := req.Context().Err(); err != nil {
 		matches = append(matches, err) // net/http returns only the context's cause
 	}
 	prefix := "telegram: not sent"
-	if sent {
+	if maybeSent {
 		prefix, matches = ErrOutcomeUnknown.Error(), append(matches, ErrOutcomeUnknown)
 	}
-	if proxy != nil {
+	if proxy != nil && b.transport == sharedTransport {
 		prefix += " (proxy " + proxy.Host + ")"
 	}
 	text := r.clean(cause.Error())
@@ -131,15 +137,6 @@ func (b *bot) failed(req *http.Request, cause error, sent bool) error {
 		text = "the connection was closed without a reply (EOF)"
 	}
 	return &failure{prefix + ": " + text, matches}
-}
-
-// proxyOf returns the proxy of a request, if the transport tells.
-func (b *bot) proxyOf(req *http.Request) *url.URL {
-	if t, ok := b.transport.(*http.Transport); ok && t.Proxy != nil {
-		proxy, _ := t.Proxy(req)
-		return proxy
-	}
-	return nil
 }
 
 // A redactor makes what comes from outside fit to be shown.
@@ -166,7 +163,7 @@ func (b *bot) redactor(proxy *url.URL) redactor {
 	return redactor{strings.NewReplacer(pairs...)}
 }
 
-// clean returns text without secrets, in one line of at most 1 KiB.
+// clean returns text without secrets, in one line of at most maxText.
 func (r redactor) clean(text string) string {
 	text = strings.Map(func(c rune) rune {
 		if unicode.IsPrint(c) {
@@ -177,11 +174,12 @@ func (r redactor) clean(text string) string {
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "") // the cut may have split a character
 	}
-	return text
+	return strings.TrimSpace(text)
 }
 
-// harmless returns err if no secret can be printed from it or what it wraps,
-// or else the parts of it that are so; whole tells which.
+// harmless returns err if neither it nor anything that it wraps prints a secret
+// or is a verdict, and otherwise those of its parts of which that is true. whole
+// reports which.
 func (r redactor) harmless(err error) (parts []error, whole bool) {
 	var inner []error
 	switch err := err.(type) {
@@ -192,8 +190,10 @@ func (r redactor) harmless(err error) (parts []error, whole bool) {
 	case interface{ Unwrap() []error }:
 		inner = err.Unwrap()
 	}
-	text := fmt.Sprintf("%+v %#v", err, err)
-	whole = r.Replace(text) == text
+	// As a field, and with a verb that does not suit it, fmt looks behind Error.
+	text := fmt.Sprintf("%+v %#v %t %s", err, err, err, any(struct{ field error }{err}))
+	_, reply := err.(*Error)
+	whole = r.Replace(text) == text && !reply && !slices.Contains(verdicts, err)
 	for _, err := range inner {
 		p, w := r.harmless(err)
 		parts, whole = append(parts, p...), whole && w

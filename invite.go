@@ -25,21 +25,23 @@ import (
 //
 // The error is an [*Error] if the call was refused. It matches
 // [ErrInvalidArgument] if chatID or an option is malformed. Otherwise it is a
-// transport error that wraps its cause, such as [context.DeadlineExceeded], a
-// [net.Error] or an x509 error, and matches [ErrOutcomeUnknown] unless nothing
-// was sent. The link is nil if and only if the error is not.
+// transport error, which matches [ErrOutcomeUnknown] unless nothing was sent. It
+// wraps its cause, such as [context.DeadlineExceeded], a [net.Error] or an x509
+// error, unless that would show a secret. The link is nil if and only if the
+// error is not.
 //
 // [createChatInviteLink]: https://core.telegram.org/bots/api#createchatinvitelink
 func (c *Client) CreateInvitationLink(ctx context.Context, chatID ChatID, opts ...InviteOption) (*ChatInviteLink, error) {
-	if c == nil || c.bot == nil {
-		return nil, invalid("the client was not made by NewClient")
+	b := new(bot) // of a Client that NewClient did not make
+	if c != nil && c.bot != nil {
+		b = c.bot()
 	}
-	call, err := c.bot().invitation(ctx, chatID, opts)
+	call, err := b.newInvitation(ctx, chatID, opts)
 	if err != nil {
 		return nil, err
 	}
 	for left := call.maxWait; ; {
-		link, err := c.bot().exchange(ctx, call)
+		link, err := b.exchange(ctx, call)
 		refused, ok := err.(*Error)
 		if !ok || !refused.Is(ErrTooManyRequests) || refused.Is(ErrOutcomeUnknown) {
 			return link, err
@@ -55,7 +57,7 @@ func (c *Client) CreateInvitationLink(ctx context.Context, chatID ChatID, opts .
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%w; the wait of %v before another try was cut: %w", refused, wait, ctx.Err())
+			return nil, fmt.Errorf("%w; the wait of %v before another try was cut short: %w", refused, wait, ctx.Err())
 		}
 	}
 }
@@ -77,8 +79,8 @@ type invitation struct {
 // chatPattern is a chat and, after an asterisk, perhaps a topic.
 var chatPattern = regexp.MustCompile(`^(?:@[A-Za-z0-9_]+|-?[1-9][0-9]*)(?:\*[1-9][0-9]*)?$`)
 
-// invitation checks all arguments of a call.
-func (b *bot) invitation(ctx context.Context, chatID ChatID, opts []InviteOption) (*invitation, error) {
+// newInvitation checks all arguments of a call.
+func (b *bot) newInvitation(ctx context.Context, chatID ChatID, opts []InviteOption) (*invitation, error) {
 	call := &invitation{settings: b.settings, response: new(Response)}
 	var err error
 	for _, opt := range opts {
@@ -93,10 +95,12 @@ func (b *bot) invitation(ctx context.Context, chatID ChatID, opts []InviteOption
 	switch {
 	case err != nil:
 		return nil, err
+	case b.endpoint == nil:
+		return nil, invalid("the client was not made by NewClient")
 	case ctx == nil:
 		return nil, invalid("the context is nil")
 	case !chatPattern.MatchString(string(chatID)), numErr != nil && call.ChatID[0] != '@':
-		return nil, invalid("chat %q is not a non-zero id (-1001234567890) or @name, with at most *topic after it", b.redactor(nil).clean(string(chatID)))
+		return nil, invalid("chat %s is neither an id such as -1001234567890 nor a name such as @channel, perhaps with a *topic", b.redactor(call.proxy).clean(strconv.Quote(string(chatID))))
 	case call.CreatesJoinRequest && call.MemberLimit != 0:
 		return nil, invalid("a join request and a member limit exclude each other")
 	case call.proxy != nil && b.transport != sharedTransport:
@@ -136,11 +140,12 @@ func (b *bot) result(req *http.Request, res *Response, readErr error) (*ChatInvi
 		link := r.Result.link()
 		return &link, nil
 	case r.OK == false, r.OK == nil && res.StatusCode/100 != 2:
+		proxy, _ := chooseProxy(req)
 		retryAfter, _ := strconv.ParseInt(res.Header.Get("Retry-After"), 10, 64)
 		e := &Error{
 			StatusCode:  res.StatusCode,
 			Code:        cmp.Or(r.ErrorCode, res.StatusCode),
-			Description: b.redactor(b.proxyOf(req)).clean(r.Description),
+			Description: b.redactor(proxy).clean(r.Description),
 			RetryAfter:  cmp.Or(seconds(r.Parameters.RetryAfter), seconds(retryAfter)),
 		}
 		if id := r.Parameters.MigrateToChatID; id != 0 {
@@ -148,6 +153,6 @@ func (b *bot) result(req *http.Request, res *Response, readErr error) (*ChatInvi
 		}
 		return nil, e
 	}
-	err = cmp.Or(readErr, err, errors.New("no ok and invite_link"))
+	err = cmp.Or(readErr, err, errors.New("no invite_link"))
 	return nil, b.failed(req, fmt.Errorf("HTTP status %d without a usable result: %w", res.StatusCode, err), true)
 }

@@ -46,7 +46,7 @@ const (
 	chat   = telegram.ChatID("-1001234567890")
 
 	// A password that looks different wherever it is escaped.
-	password = `p@ss "w%rd`
+	password = `p@ss"w%rd`
 
 	linkReply   = `{"ok":true,"result":{"invite_link":"https://t.me/+AAAAAAAAAAAAAAAA","creator":{"id":6129457865,"is_bot":true,"first_name":"Bot","username":"a_bot"},"creates_join_request":false,"is_primary":false,"is_revoked":false}}`
 	refusal     = `{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}`
@@ -169,7 +169,7 @@ func TestToken(t *testing.T) {
 var badChats = []telegram.ChatID{
 	"", "0", "-0", "+5", "007", "-007", "1.5", "1e5", " 1", "1 ", "--1", "9223372036854775808", "-9223372036854775809",
 	"@", "@a-b", "@имя", "name", "t.me/name", "*", "*5", "-100*", "1*2*3", "1*0", "1*-2", "1*+2", "1*02", "1*x", "@a*", "@*5",
-	"1\n", "@a\n", token, telegram.ChatID(strings.Repeat("9", 2000)),
+	"1\n", "@a\n", token, telegram.ChatID(strings.Repeat("9", 2000)), telegram.ChatID(strings.Repeat("\\", 2000)),
 }
 
 func TestChatID(t *testing.T) {
@@ -232,12 +232,12 @@ var badCalls = []struct {
 }{
 	{"name of 33 code points", chat, opts(telegram.WithName(strings.Repeat("é", 33))), "33 code points"},
 	{"name that is not UTF-8", chat, opts(telegram.WithName("a\xff")), "UTF-8"},
-	{"expired", chat, opts(telegram.WithExpireDate(time.Now().Add(-time.Hour))), "not after now"},
-	{"expires this second", chat, opts(telegram.WithExpireDate(time.Unix(time.Now().Unix(), 999999999))), "not after now"},
-	{"zero expire date", chat, opts(telegram.WithExpireDate(time.Time{})), "leave the option out"},
+	{"expired", chat, opts(telegram.WithExpireDate(time.Now().Add(-time.Hour))), "not in the future"},
+	{"expires this second", chat, opts(telegram.WithExpireDate(time.Unix(time.Now().Unix(), 999999999))), "not in the future"},
+	{"zero expire date", chat, opts(telegram.WithExpireDate(time.Time{})), "leave it out"},
 	{"expires after 2038", chat, opts(telegram.WithExpireDate(time.Unix(math.MaxInt32+1, 0))), "2038-01-19T03:14:07Z"},
 	{"milliseconds as seconds", chat, opts(telegram.WithExpireDate(time.Unix(time.Now().UnixMilli(), 0))), "milliseconds"},
-	{"limit 0", chat, opts(telegram.WithMemberLimit(0)), "leave the option out"},
+	{"limit 0", chat, opts(telegram.WithMemberLimit(0)), "leave it out"},
 	{"limit below 0", chat, opts(telegram.WithMemberLimit(-1)), "99999"},
 	{"limit 100000", chat, opts(telegram.WithMemberLimit(100000)), "99999"},
 	{"limit and join request", chat, opts(telegram.WithMemberLimit(1), telegram.WithJoinRequest(true)), "exclude"},
@@ -250,6 +250,7 @@ var badCalls = []struct {
 	{"bad option, then a good one", chat, opts(telegram.WithMemberLimit(0), telegram.WithMemberLimit(1)), "member limit 0"},
 	{"two bad options: the first", chat, opts(telegram.WithMemberLimit(0), telegram.WithTimeout(0)), "member limit 0"},
 	{"the token as the chat", token, nil, `"6129457865:[redacted]"`},
+	{"the proxy as the chat", "http://user:secret@proxy", opts(telegram.WithProxy("http://user:secret@proxy")), `"http://user:[redacted]@proxy"`},
 }
 
 func opts(o ...telegram.InviteOption) []telegram.InviteOption { return o }
@@ -274,8 +275,9 @@ func TestArguments(t *testing.T) {
 		check(fmt.Sprintf("proxy %q", u), "socks5h", chat, telegram.WithProxy(u))
 	}
 	for _, nobody := range []*telegram.Client{nil, {}} {
-		if _, err := nobody.CreateInvitationLink(t.Context(), chat); kinds(err) != "invalid" {
-			t.Errorf("client %#v: got %v, want ErrInvalidArgument", nobody, err)
+		response := telegram.Response{StatusCode: 1}
+		if _, err := nobody.CreateInvitationLink(t.Context(), chat, telegram.WithResponse(&response)); kinds(err) != "invalid" || response.StatusCode != 0 {
+			t.Errorf("client %#v: got %v and %v, want ErrInvalidArgument and no response", nobody, err, response)
 		}
 	}
 	var noContext context.Context
@@ -827,21 +829,28 @@ func TestEnvironmentProxy(t *testing.T) {
 }
 
 func TestProxyRefuses(t *testing.T) {
-	for _, test := range []struct{ scheme, base, want string }{
-		{"http", "https://example.com", "the proxy refused to connect to example.com:443: 407 Proxy Authentication Required"},
-		{"https", "https://example.com", "the proxy refused to connect to example.com:443: 407 Proxy Authentication Required"},
-		{"http", "http://example.com", "not an answer of the Bot API, but HTTP status 407 Proxy Authentication Required"},
-		{"socks5", "https://example.com", "username/password authentication failed"},
+	wrong, none := url.UserPassword("user", password), (*url.Userinfo)(nil)
+	const refused = "the proxy refused to connect to example.com:443: 407 Proxy Authentication Required"
+	for _, test := range []struct {
+		scheme, base string
+		user         *url.Userinfo
+		want         string
+	}{
+		{"http", "https://example.com", wrong, refused},
+		{"http", "https://example.com", none, refused},
+		{"https", "https://example.com", wrong, refused},
+		{"http", "http://example.com", wrong, "not an answer of the Bot API, but HTTP status 407 Proxy Authentication Required"},
+		{"socks5", "https://example.com", wrong, "username/password authentication failed"},
 	} {
 		p := newProxy(t, test.scheme, "127.0.0.1:1")
+		u := url.URL{Scheme: test.scheme, User: test.user, Host: p.addr}
 		p.user = url.UserPassword("user", "not "+password)
-		wrong := (&url.URL{Scheme: test.scheme, User: url.UserPassword("user", password), Host: p.addr}).String()
-		link, err := newClient(t, test.base, telegram.WithProxy(wrong)).CreateInvitationLink(t.Context(), chat)
+		link, err := newClient(t, test.base, telegram.WithProxy(u.String())).CreateInvitationLink(t.Context(), chat)
 		if link != nil || kinds(err) != "" || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s to %s: got %v, %v, want an error with %q that matches nothing", test.scheme, test.base, link, err, test.want)
 		}
-		if through := "not sent (proxy " + p.addr + "): "; strings.Contains(err.Error(), through) == (test.base == "http://example.com") {
-			t.Errorf("%s to %s: got %v, want a failed connection, and only that, told with %q", test.scheme, test.base, err, through)
+		if where := "not sent (proxy " + p.addr + "): "; strings.Contains(err.Error(), where) == (test.base == "http://example.com") {
+			t.Errorf("%s to %s: got %v, want %q if, and only if, nothing was sent", test.scheme, test.base, err, where)
 		}
 		checkSecrets(t, err)
 	}
@@ -1087,7 +1096,7 @@ func TestErrorText(t *testing.T) {
 // What comes from outside is one short line in an error.
 func TestForeignText(t *testing.T) {
 	for _, test := range []struct{ description, want string }{
-		{"a\r\nb\tc\x00\u2028\u202ed\x7f", "a  b c   d "},
+		{"a\r\nb\tc\x00\u2028\u202ed\x7f", "a  b c   d"},
 		{"Ünïcode 🙂", "Ünïcode 🙂"},
 		{"POST https://api.telegram.org/bot" + token + "/x", "POST https://api.telegram.org/bot6129457865:[redacted]/x"},
 		{strings.Repeat("я", 600), strings.Repeat("я", 512)},
@@ -1182,6 +1191,14 @@ type customError struct {
 func (e customError) Error() string   { return e.text }
 func (e customError) Unwrap() []error { return e.inner }
 
+type urlError struct{ u *url.URL }
+
+func (urlError) Error() string { return "a" }
+
+type bytesError struct{ b []byte }
+
+func (bytesError) Error() string { return "a" }
+
 var errCause = errors.New("the caller's own cause")
 
 // trace is what a foreign transport reports.
@@ -1270,10 +1287,10 @@ var failures = []struct {
 		return err
 	}},
 	{"malformed reply", "unknown", nil, "malformed HTTP", func(t *testing.T) error {
-		_, err := newTestClient(t, raw("gopher "+token+"\x1b\r\n\r\n")).CreateInvitationLink(t.Context(), chat)
+		_, err := newTestClient(t, raw("gopher:"+token+"\x1b\r\n\r\n")).CreateInvitationLink(t.Context(), chat)
 		return err
 	}},
-	{"malformed reply of a plain proxy", "unknown", nil, "malformed HTTP", func(t *testing.T) error {
+	{"malformed reply of a plain proxy", "unknown", nil, `malformed HTTP response "[redacted]|http://example.com/bot6129457865:[redacted]/createChatInviteLink|[redacted]|user:[redacted]"`, func(t *testing.T) error {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -1287,7 +1304,7 @@ var failures = []struct {
 			}
 			req, err := http.ReadRequest(bufio.NewReader(conn))
 			if err == nil {
-				fmt.Fprintf(conn, "got %s %s %s %s\r\n\r\n", req.Header, req.RequestURI, password, u.User)
+				fmt.Fprintf(conn, "%s|%s|%s|%s\r\n\r\n", strings.TrimPrefix(req.Header.Get("Proxy-Authorization"), "Basic "), req.RequestURI, password, u.User)
 			}
 			conn.Close()
 		}()
@@ -1331,6 +1348,21 @@ var failures = []struct {
 	{"foreign error with a secret that only %#v shows", "unknown", []error{io.EOF}, "a", foreign(func(req *http.Request) (*http.Response, error) {
 		return nil, customError{"a", req.URL.String(), []error{io.EOF}}
 	})},
+	{"foreign error with a URL that fmt finds behind a pointer", "unknown", nil, "a", foreign(func(req *http.Request) (*http.Response, error) {
+		return nil, urlError{req.URL}
+	})},
+	{"foreign error with bytes", "unknown", nil, "a", foreign(func(req *http.Request) (*http.Response, error) {
+		return nil, bytesError{[]byte(req.URL.String())}
+	})},
+	{"foreign error that wraps nil", "unknown", []error{io.EOF}, "a", func(t *testing.T) error {
+		err := foreign(func(*http.Request) (*http.Response, error) {
+			return nil, customError{"a", "", []error{nil, io.EOF}}
+		})(t)
+		if e := (customError{}); !errors.As(err, &e) {
+			t.Errorf("%v does not match its cause, in which there is no secret", err)
+		}
+		return err
+	}},
 	{"foreign error that wraps nothing", "unknown", nil, "a", foreign(func(req *http.Request) (*http.Response, error) { return nil, &url.Error{Op: "a", URL: token} })},
 	{"foreign error that is long", "unknown", nil, "xxx", foreign(func(req *http.Request) (*http.Response, error) {
 		return nil, errors.New(strings.Repeat("x", 1022) + token)
@@ -1375,6 +1407,28 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// The cause of a context may be the error of another call, as in an errgroup.
+// What became of that call is not what became of this one.
+func TestContextCauseIsNoVerdict(t *testing.T) {
+	for _, cause := range []error{
+		telegram.ErrInvalidArgument, telegram.ErrOutcomeUnknown, fmt.Errorf("other: %w", telegram.ErrForbidden),
+		&telegram.Error{StatusCode: 429, Code: 429}, fmt.Errorf("other: %w", &telegram.Error{StatusCode: 502, Code: 502}),
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c := newTestClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			cancel(cause)
+			<-r.Context().Done()
+		}))
+		for _, want := range []string{"unknown", ""} { // in flight, then before
+			_, err := c.CreateInvitationLink(ctx, chat)
+			if e := (*telegram.Error)(nil); kinds(err) != want || !errors.Is(err, context.Canceled) || errors.As(err, &e) {
+				t.Errorf("cause %v: got %v of kind %q, want %q", cause, err, kinds(err), want)
+			}
+		}
+	}
+}
+
 // pipe is a transport over connections in memory, for the clock of synctest.
 func pipe(t *testing.T, serve func(net.Conn)) *http.Transport {
 	tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -1404,11 +1458,11 @@ func TestTimeout(t *testing.T) {
 		want   time.Duration
 		text   string
 	}{
-		{"default", "", nil, nil, 0, 90 * time.Second, "a link may exist: the timeout ran out"},
-		{"of the client", "", []telegram.ClientOption{telegram.WithTimeout(5 * time.Second)}, nil, 0, 5 * time.Second, "the timeout ran out"},
-		{"of the call", "", []telegram.ClientOption{telegram.WithTimeout(5 * time.Second)}, opts(telegram.WithTimeout(100 * time.Second)), 0, 100 * time.Second, "the timeout ran out"},
+		{"default", "", nil, nil, 0, 90 * time.Second, "a link may exist: the timeout expired"},
+		{"of the client", "", []telegram.ClientOption{telegram.WithTimeout(5 * time.Second)}, nil, 0, 5 * time.Second, "the timeout expired"},
+		{"of the call", "", []telegram.ClientOption{telegram.WithTimeout(5 * time.Second)}, opts(telegram.WithTimeout(100 * time.Second)), 0, 100 * time.Second, "the timeout expired"},
 		{"of the context", "", nil, nil, 7 * time.Second, 7 * time.Second, "context deadline exceeded"},
-		{"in the reply", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", nil, nil, 0, 90 * time.Second, "the timeout ran out"},
+		{"in the reply", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", nil, nil, 0, 90 * time.Second, "the timeout expired"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -1567,8 +1621,9 @@ func checkSecrets(t *testing.T, err error) {
 		if err == nil {
 			return
 		}
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t"} {
 			checkText(t, fmt.Sprintf("%T printed with %s", err, verb), fmt.Sprintf(verb, err))
+			checkText(t, fmt.Sprintf("a field of type %T printed with %s", err, verb), fmt.Sprintf(verb, struct{ field error }{err}))
 		}
 		text, _ := json.Marshal(err)
 		checkText(t, fmt.Sprintf("%T as JSON", err), string(text))
@@ -1640,14 +1695,19 @@ func TestErrorsKeepSecrets(t *testing.T) {
 func TestShortSecretsStay(t *testing.T) {
 	s := httptest.NewServer(answer(400, `{"ok":false,"description":"to a cat or a bird"}`))
 	defer s.Close()
-	p := newProxy(t, "http", s.Listener.Addr().String())
-	p.user = url.UserPassword("user", "cat")
-	c, err := telegram.NewClient("1:a", telegram.WithBaseURL("http://example.com"), telegram.WithProxy(p.url()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.CreateInvitationLink(t.Context(), chat); err == nil || err.Error() != "telegram: 400 to a cat or a bird" {
-		t.Errorf("got %v, want the words as they were", err)
+	for _, test := range []struct{ secret, password, want string }{
+		{"a", "cat", "telegram: 400 to a cat or a bird"},
+		{"bird", "cat ", "telegram: 400 to a [redacted]or a [redacted]"},
+	} {
+		p := newProxy(t, "http", s.Listener.Addr().String())
+		p.user = url.UserPassword("user", test.password)
+		c, err := telegram.NewClient("1:"+test.secret, telegram.WithBaseURL("http://example.com"), telegram.WithProxy(p.url()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.CreateInvitationLink(t.Context(), chat); err == nil || err.Error() != test.want {
+			t.Errorf("got %v, want %s", err, test.want)
+		}
 	}
 }
 
@@ -1757,7 +1817,7 @@ func FuzzReply(f *testing.F) {
 		}
 		success := status >= 200 && status <= 299
 		if err == nil {
-			if link == nil || link.InviteLink == "" || !success || !bytes.Contains(body, []byte("link")) {
+			if link == nil || link.InviteLink == "" || !success || !json.Valid(body) {
 				t.Errorf("got link %v of a %d", link, status)
 			}
 			return
@@ -1770,7 +1830,7 @@ func FuzzReply(f *testing.F) {
 		want := true
 		if e, ok := err.(*telegram.Error); ok {
 			want = unclear(status) || unclear(e.Code)
-			if e.StatusCode != status || e.Description == "" && e.Code != status && !bytes.Contains(body, []byte("ok")) || e.RetryAfter < 0 {
+			if e.StatusCode != status || e.Code != status && !json.Valid(body) || e.RetryAfter < 0 {
 				t.Errorf("got %+v of a %d", e, status)
 			}
 		}
@@ -1930,11 +1990,13 @@ func ExampleError() {
 	case errors.Is(err, telegram.ErrOutcomeUnknown):
 		fmt.Println("a link may exist; someone has to look at the chat's links before another try")
 	case errors.Is(err, telegram.ErrTooManyRequests) && errors.As(err, &refused):
-		fmt.Println("try again in", refused.RetryAfter)
+		fmt.Println("refused for now; wait", refused.RetryAfter) // 0: it does not say
 	case errors.As(err, &refused) && refused.MigrateToChatID != "":
 		fmt.Println("the group is now", refused.MigrateToChatID)
 	case errors.As(err, &refused):
 		fmt.Println("no link was made, and another try will not help:", refused)
+	case errors.Is(err, telegram.ErrInvalidArgument):
+		fmt.Println("nothing was sent; correct the call:", err)
 	default:
 		fmt.Println("nothing was sent; another try is safe:", err)
 	}
@@ -1962,12 +2024,12 @@ func ExampleWithResponse() {
 }
 
 func ExampleWithProxy() {
-	proxy := url.URL{
+	proxyURL := url.URL{
 		Scheme: "socks5",
 		User:   url.UserPassword("user", `p@ss/w"rd`),
 		Host:   "proxy.example:1080",
 	}
-	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithProxy(proxy.String()))
+	client, err := telegram.NewClient("6129457865:AAHnot-a-real_secret", telegram.WithProxy(proxyURL.String()))
 	fmt.Println(client, err)
 	// Output: telegram.Client(bot 6129457865) <nil>
 }
@@ -1977,12 +2039,8 @@ func ExampleWithProxy() {
 func ExampleWithTransport() {
 	spnego := func(proxyHost string) (string, error) { return "TlRMTVNTUAAB", nil }
 
-	proxy, err := url.Parse("http://proxy.example:3128")
-	if err != nil {
-		log.Fatal(err)
-	}
 	transport := &http.Transport{
-		Proxy: http.ProxyURL(proxy),
+		Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.example:3128"}),
 		GetProxyConnectHeader: func(ctx context.Context, proxy *url.URL, target string) (http.Header, error) {
 			credentials, err := spnego(proxy.Hostname())
 			if err != nil {

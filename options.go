@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	maxNameLen     = 32    // Bot API 10.0, createChatInviteLink: name
-	maxMemberLimit = 99999 // the same: member_limit
+	maxNameLen     = 32    // createChatInviteLink, name, since Bot API 5.4
+	maxMemberLimit = 99999 // createChatInviteLink, member_limit, since Bot API 5.1
 )
 
 // A ClientOption configures a [Client]. An [Option] is a ClientOption too.
@@ -37,14 +37,14 @@ func WithBaseURL(rawURL string) ClientOption {
 
 // WithTransport sends calls through rt, for what the package's own transport
 // does not offer: client certificates, a proxy that wants Negotiate, another
-// protocol. It goes with no [WithProxy]: set the proxy in rt.
+// protocol. It cannot be combined with [WithProxy]: set the proxy in rt.
 //
-// rt is used as it is, so its protocols, limits and pool are the caller's
-// business. It gets a request whose body it cannot send twice, which over HTTP/2
-// turns more calls into [ErrOutcomeUnknown]; prefer HTTP/1.1. If it does not
-// report to [net/http/httptrace], as [http.Transport] does, each of its errors
-// matches ErrOutcomeUnknown. The password of its proxy is redacted from errors
-// if it is an [*http.Transport], and not one that something else wraps.
+// rt is used as it is: its protocols, limits and pool are the caller's business,
+// and the passwords of its proxies, which the package does not know, are not
+// redacted. It gets a request whose body it cannot send twice. So a connection
+// that died while idle costs a call, as does, over HTTP/2, a stream that the
+// server refused: both match [ErrOutcomeUnknown]. If rt does not report to
+// [net/http/httptrace], as [http.Transport] does, so does each of its errors.
 func WithTransport(rt http.RoundTripper) ClientOption {
 	return clientOption(func(b *bot) error {
 		if t, ok := rt.(*http.Transport); rt == nil || ok && t == nil {
@@ -68,7 +68,9 @@ type Option interface {
 // in the user name and password are percent-encoded, see [url.UserPassword].
 //
 // Without the option, the environment decides: HTTPS_PROXY, HTTP_PROXY and
-// NO_PROXY, as described at [http.ProxyFromEnvironment].
+// NO_PROXY, as described at [http.ProxyFromEnvironment]. An empty URL is
+// refused: what goes direct in spite of the environment is named in NO_PROXY or
+// uses [WithTransport].
 func WithProxy(rawURL string) Option {
 	return sharedOption(func(s *settings) error {
 		u, err := url.Parse(rawURL)
@@ -98,10 +100,10 @@ func WithTimeout(d time.Duration) Option {
 	})
 }
 
-// WithRateLimitWait lets a call wait when Telegram refuses it with 429 and says
-// for how long, and then send it again, as often as the waits add up to at most
-// max and end before the deadline of the call's context. Otherwise the refusal
-// is returned at once, as it always is by default, with a max of zero.
+// WithRateLimitWait lets a call wait and send again when it is refused with 429
+// and told how long to wait. It does so while the waits add up to at most max and
+// end before the deadline of the call's context. Otherwise, and by default (a max
+// of zero), the refusal is returned at once.
 func WithRateLimitWait(max time.Duration) Option {
 	return sharedOption(func(s *settings) error {
 		if max < 0 {
@@ -119,25 +121,26 @@ type InviteOption interface {
 }
 
 // WithName gives the link a name that only administrators see: valid UTF-8 of
-// at most 32 code points, which is where Telegram would cut it. Telegram trims
-// white space. The default, also for an empty name, is none.
+// at most 32 code points, which is the Bot API's limit, and where Telegram would
+// silently cut it. Telegram trims white space. By default, and if name is empty,
+// the link has none.
 func WithName(name string) InviteOption {
 	return inviteOption(func(call *invitation) error {
 		if n := utf8.RuneCountInString(name); n > maxNameLen || !utf8.ValidString(name) {
-			return invalid("a name of %d code points is not valid UTF-8 of at most %d", n, maxNameLen)
+			return invalid("the name is not valid UTF-8, or its %d code points are more than %d", n, maxNameLen)
 		}
 		call.Name = name
 		return nil
 	})
 }
 
-// WithExpireDate ends the link at t, in whole seconds: after now and not after
-// 2038-01-19T03:14:07Z. The server keeps 32 bits of the date, and makes a link
-// that never expires out of a later one. By default a link never expires.
+// WithExpireDate makes the link expire at t, in whole seconds: after now and not after
+// 2038-01-19T03:14:07Z. The server keeps 32 bits of the date, and would make a
+// link that never expires out of a later one. By default a link never expires.
 func WithExpireDate(t time.Time) InviteOption {
 	return inviteOption(func(call *invitation) error {
 		if unix := t.Unix(); unix <= time.Now().Unix() || unix > math.MaxInt32 {
-			return invalid("expire date %s is not after now and at most 2038-01-19T03:14:07Z (made of milliseconds?); leave the option out for a link that never expires", t.Format(time.RFC3339))
+			return invalid("expire date %s is not in the future, or is after 2038-01-19T03:14:07Z, as one made of milliseconds is; leave it out for a link that never expires", t.Format(time.RFC3339))
 		}
 		call.ExpireDate = t.Unix()
 		return nil
@@ -145,20 +148,20 @@ func WithExpireDate(t time.Time) InviteOption {
 }
 
 // WithMemberLimit sets how many users can be in the chat at the same time after
-// joining through the link: 1 to 99999. The server makes an unlimited link out
-// of 0 and less. By default there is no limit.
+// joining through the link: 1 to 99999, the Bot API's range. The server would
+// make an unlimited link out of 0 and less. By default there is no limit.
 func WithMemberLimit(n int) InviteOption {
 	return inviteOption(func(call *invitation) error {
 		if n < 1 || n > maxMemberLimit {
-			return invalid("member limit %d is not 1 to %d; leave the option out for none", n, maxMemberLimit)
+			return invalid("member limit %d is not 1 to %d; leave it out for no limit", n, maxMemberLimit)
 		}
 		call.MemberLimit = n
 		return nil
 	})
 }
 
-// WithJoinRequest makes administrators approve each user who joins. It goes
-// with no [WithMemberLimit]. The default is false.
+// WithJoinRequest makes administrators approve each user who joins. It cannot
+// be combined with [WithMemberLimit]. The default is false.
 func WithJoinRequest(required bool) InviteOption {
 	return inviteOption(func(call *invitation) error {
 		call.CreatesJoinRequest = required
@@ -168,7 +171,8 @@ func WithJoinRequest(required bool) InviteOption {
 
 // WithResponse stores the raw HTTP reply in dst, beside the typed result. dst is
 // zeroed when the call starts and filled whenever a reply came, also if the
-// call fails. After waits for a rate limit it is the last reply.
+// call fails. After waits for a rate limit it is the last reply. Calls at the
+// same time need a dst each.
 func WithResponse(dst *Response) InviteOption {
 	return inviteOption(func(call *invitation) error {
 		if dst == nil {

@@ -42,11 +42,11 @@ type ChatInviteLink struct {
 	SubscriptionPeriod time.Duration `json:"subscription_period,omitzero"`
 	// SubscriptionPrice is what a period costs, in Telegram Stars.
 	SubscriptionPrice int `json:"subscription_price,omitempty"`
-	// CreatesJoinRequest tells that administrators approve each user who joins.
+	// CreatesJoinRequest reports whether administrators approve each user who joins.
 	CreatesJoinRequest bool `json:"creates_join_request"`
-	// IsPrimary tells that the link is its creator's primary one.
+	// IsPrimary reports whether the link is its creator's primary one.
 	IsPrimary bool `json:"is_primary"`
-	// IsRevoked tells that the link no longer works.
+	// IsRevoked reports whether the link no longer works.
 	IsRevoked bool `json:"is_revoked"`
 }
 
@@ -65,7 +65,7 @@ func (l *ChatInviteLink) UnmarshalJSON(data []byte) error {
 type User struct {
 	// ID identifies the user, in up to 52 bits.
 	ID int64 `json:"id"`
-	// IsBot tells a bot from a person.
+	// IsBot reports whether the user is a bot.
 	IsBot bool `json:"is_bot"`
 	// FirstName is never empty in an answer of Telegram's.
 	FirstName string `json:"first_name"`
@@ -74,21 +74,21 @@ type User struct {
 	LastName     string `json:"last_name,omitempty"`
 	Username     string `json:"username,omitempty"`
 	LanguageCode string `json:"language_code,omitempty"`
-	// IsPremium tells that the user has Telegram Premium.
+	// IsPremium reports whether the user has Telegram Premium.
 	IsPremium bool `json:"is_premium,omitempty"`
-	// AddedToAttachmentMenu tells that the user added the bot to the
+	// AddedToAttachmentMenu reports whether the user added the bot to the
 	// attachment menu.
 	AddedToAttachmentMenu bool `json:"added_to_attachment_menu,omitempty"`
 }
 
 // A Response is the raw reply to a call, see [WithResponse]. It is what the
-// server sent, secrets not replaced.
+// server sent, without redaction.
 type Response struct {
 	// StatusCode is the HTTP status; zero if no reply came.
 	StatusCode int
 	// Header holds the HTTP header.
 	Header http.Header
-	// Body is what came of the body, at most 1 MiB.
+	// Body is the body as far as it arrived, at most 1 MiB.
 	Body []byte
 }
 

@@ -247,7 +247,7 @@ func TestTimeout(t *testing.T) {
 	})
 	got := execute(t, "--chat", "@a", "--api", url, "--timeout", "250ms", "--adv-response")
 	// On a busy machine it may run out before the request left.
-	if got.status != 3 && got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, "the timeout ran out") {
+	if got.status != 3 && got.status != 1 || got.stdout != "" || !strings.Contains(got.stderr, "the timeout expired") {
 		t.Errorf("%+v, want status 3 or 1, no output and the timeout named", got)
 	}
 }
