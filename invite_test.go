@@ -2248,29 +2248,29 @@ func BenchmarkTLS(b *testing.B) {
 }
 
 // BenchmarkCallers has many callers at once, each of which makes its next call
-// when it has the answer to the last.
+// when it has the answer to the last. It counts the connections of all its runs.
 func BenchmarkCallers(b *testing.B) {
-	var opened atomic.Int64
-	s := httptest.NewUnstartedServer(answer(200, benchReply))
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	s.Start()
-	defer s.Close()
 	for _, callers := range []int{64, 256} {
-		for _, by := range []struct {
-			name string
-			call func(context.Context) (string, error)
-		}{{"hand", newByHand(s.URL, nil).call}, {"telegram", ours(newClient(b, s.URL))}} {
-			b.Run(fmt.Sprintf("callers=%d/by=%s", callers, by.name), func(b *testing.B) {
-				opened.Store(0)
+		for _, by := range []string{"hand", "telegram"} {
+			var opened atomic.Int64
+			s := httptest.NewUnstartedServer(answer(200, benchReply))
+			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateNew {
+					opened.Add(1)
+				}
+			}
+			s.Start()
+			defer s.Close()
+			call := newByHand(s.URL, nil).call
+			if by == "telegram" {
+				call = ours(newClient(b, s.URL))
+			}
+			b.Run(fmt.Sprintf("callers=%d/by=%s", callers, by), func(b *testing.B) {
 				b.SetParallelism(callers / runtime.GOMAXPROCS(0))
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
-						if _, err := by.call(b.Context()); err != nil {
+						if _, err := call(b.Context()); err != nil {
 							b.Error(err)
 						}
 					}
