@@ -92,6 +92,21 @@ func newClient(t testing.TB, baseURL string, opts ...telegram.ClientOption) *tel
 	return c
 }
 
+// newCountingServer also counts the connections that are opened to it.
+func newCountingServer(t testing.TB, h http.Handler) (baseURL string, opened *atomic.Int32) {
+	t.Helper()
+	opened = new(atomic.Int32)
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s.URL, opened
+}
+
 // answer is a handler that always answers the same.
 func answer(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -596,23 +611,15 @@ func TestDeadIdleConnection(t *testing.T) {
 // last calls of a round wait for each other, so that 256 connections are in use.
 func TestPool(t *testing.T) {
 	const callers, each = 256, 20
-	var opened atomic.Int32
 	var last sync.WaitGroup
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	baseURL, opened := newCountingServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if body, _ := io.ReadAll(r.Body); bytes.Contains(body, []byte("last")) {
 			last.Done()
 			last.Wait()
 		}
 		io.WriteString(w, linkReply)
 	}))
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	s.Start()
-	defer s.Close()
-	c := newClient(t, s.URL)
+	c := newClient(t, baseURL)
 	for round, most := range []int32{2 * callers, 0} {
 		opened.Store(0)
 		last.Add(callers)
@@ -933,16 +940,8 @@ func TestHungProxyCostsOthersNothing(t *testing.T) {
 		t.Skip("takes the ten seconds of the limit")
 	}
 	t.Parallel()
-	var opened atomic.Int32
-	s := httptest.NewUnstartedServer(answer(200, linkReply))
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	s.Start()
-	defer s.Close()
-	c := newClient(t, s.URL)
+	baseURL, opened := newCountingServer(t, answer(200, linkReply))
+	c := newClient(t, baseURL)
 	call := func(opts ...telegram.InviteOption) error {
 		_, err := c.CreateInvitationLink(t.Context(), chat, opts...)
 		return err
@@ -2252,18 +2251,10 @@ func BenchmarkTLS(b *testing.B) {
 func BenchmarkCallers(b *testing.B) {
 	for _, callers := range []int{64, 256} {
 		for _, by := range []string{"hand", "telegram"} {
-			var opened atomic.Int64
-			s := httptest.NewUnstartedServer(answer(200, benchReply))
-			s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-				if state == http.StateNew {
-					opened.Add(1)
-				}
-			}
-			s.Start()
-			defer s.Close()
-			call := newByHand(s.URL, nil).call
+			baseURL, opened := newCountingServer(b, answer(200, benchReply))
+			call := newByHand(baseURL, nil).call
 			if by == "telegram" {
-				call = ours(newClient(b, s.URL))
+				call = ours(newClient(b, baseURL))
 			}
 			b.Run(fmt.Sprintf("callers=%d/by=%s", callers, by), func(b *testing.B) {
 				b.SetParallelism(callers / runtime.GOMAXPROCS(0))
