@@ -147,7 +147,7 @@ type redactor struct{ *strings.Replacer }
 // to replace them would garble the words.
 func (b *bot) redactor(proxy *url.URL) redactor {
 	secrets := []string{b.secret}
-	if proxy != nil && proxy.User != nil {
+	if proxy != nil {
 		password, _ := proxy.User.Password()
 		_, escaped, _ := strings.Cut(proxy.User.String(), ":")
 		quoted := strconv.Quote(password)
