@@ -341,6 +341,27 @@ func TestClientOptions(t *testing.T) {
 	}
 }
 
+// Where an option is legal is a matter of its type.
+func TestWhereOptionsAreLegal(t *testing.T) {
+	client, call, both := reflect.TypeFor[telegram.ClientOption](), reflect.TypeFor[telegram.InviteOption](), reflect.TypeFor[telegram.Option]()
+	for _, test := range []struct {
+		with any // a With function
+		want reflect.Type
+	}{
+		{telegram.WithBaseURL, client}, {telegram.WithTransport, client},
+		{telegram.WithProxy, both}, {telegram.WithTimeout, both}, {telegram.WithRateLimitWait, both},
+		{telegram.WithName, call}, {telegram.WithExpireDate, call}, {telegram.WithMemberLimit, call},
+		{telegram.WithJoinRequest, call}, {telegram.WithResponse, call},
+	} {
+		if got := reflect.TypeOf(test.with).Out(0); got != test.want {
+			t.Errorf("got a %v, want a %v", got, test.want)
+		}
+	}
+	if client.Implements(call) || call.Implements(client) || !both.Implements(client) || !both.Implements(call) {
+		t.Error("a ClientOption and an InviteOption must differ, and an Option must be both")
+	}
+}
+
 func TestExpireDate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, "http://h", telegram.WithTransport(canned(200, linkReply)))

@@ -44,7 +44,7 @@ func WithBaseURL(rawURL string) ClientOption {
 // redacted. It gets a request whose body it cannot send twice. So a connection
 // that died while idle costs a call, as does, over HTTP/2, a stream that the
 // server refused: both match [ErrOutcomeUnknown]. If rt does not report to
-// [net/http/httptrace], as [http.Transport] does, so does each of its errors.
+// [net/http/httptrace], as [http.Transport] does, all of its errors match it.
 func WithTransport(rt http.RoundTripper) ClientOption {
 	return clientOption(func(b *bot) error {
 		if t, ok := rt.(*http.Transport); rt == nil || ok && t == nil {
