@@ -159,8 +159,9 @@ func (b *bot) exchange(ctx context.Context, call *invitation) (*ChatInviteLink, 
 		res.Body = http.NoBody // instead of the bare connection, which has no end
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxReplyBody))
-	*call.response = Response{StatusCode: res.StatusCode, Header: res.Header, Body: body}
-	return b.result(req, call.response, err)
+	raw := Response{StatusCode: res.StatusCode, Header: res.Header, Body: body}
+	*call.response = raw
+	return b.result(req, raw, err)
 }
 
 // proxyKey is the context key of the proxy of one call, a *url.URL.

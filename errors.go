@@ -75,12 +75,11 @@ func (e *Error) Error() string {
 // Is reports whether the error is of the kind of target, one of the Err
 // variables.
 func (e *Error) Is(target error) bool {
-	telegrams := e.Description != ""
 	switch target {
 	case ErrUnauthorized:
-		return telegrams && (e.Code == http.StatusUnauthorized || e.Code == http.StatusNotFound)
+		return e.Description != "" && (e.Code == http.StatusUnauthorized || e.Code == http.StatusNotFound)
 	case ErrForbidden:
-		return telegrams && e.Code == http.StatusForbidden
+		return e.Description != "" && e.Code == http.StatusForbidden
 	case ErrTooManyRequests:
 		return e.Code == http.StatusTooManyRequests
 	case ErrOutcomeUnknown:

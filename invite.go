@@ -128,7 +128,7 @@ type reply struct {
 
 // result makes a link or an error of a reply. A body that could not be read to
 // its end counts all the same if what came of it is whole.
-func (b *bot) result(req *http.Request, res *Response, readErr error) (*ChatInviteLink, error) {
+func (b *bot) result(req *http.Request, res Response, readErr error) (*ChatInviteLink, error) {
 	var r reply
 	err := json.Unmarshal(res.Body, &r)
 	// A value of a wrong type leaves its own field zero and the others intact.
