@@ -5,44 +5,54 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// A ChatID names the chat that a link leads to: the decimal id of a group or
-// channel (-1001234567890) or the public name of one (@channel).
+// A ChatID identifies a group, supergroup or channel: by its decimal id, such as
+// -1001234567890, or by its public name, such as @channel.
 //
-// Either may carry a topic, as in -1001234567890*42. An invitation leads to the
+// Either may end in a topic, as in -1001234567890*42. An invite link is for the
 // whole chat, so the topic is checked and left out.
 type ChatID string
 
-// NumericChatID returns the ChatID of a chat with this id.
+// NumericChatID returns the ChatID of the chat with this id.
 func NumericChatID(id int64) ChatID { return ChatID(strconv.FormatInt(id, 10)) }
 
-// ChatInviteLink is an invitation link as Telegram describes it.
+func (c ChatID) isValid() bool {
+	chat, topic, hasTopic := strings.Cut(string(c), "*")
+	name, isName := strings.CutPrefix(chat, "@")
+	_, err := strconv.ParseInt(chat, 10, 64)
+	isID := err == nil && isPositive(strings.TrimPrefix(chat, "-"))
+	return (isID || isName && consistsOf(name, nameChars)) && (!hasTopic || isPositive(topic))
+}
+
+// A ChatInviteLink is an invite link as Telegram describes it.
 //
-// Its JSON form is Telegram's own, with dates and periods in seconds and
-// optional fields absent when zero. It therefore also reads the invite_link of
-// an update.
+// Its JSON form is Telegram's own: dates and periods are in seconds, and optional
+// fields are absent if zero. So it also reads the invite_link of an update.
 type ChatInviteLink struct {
-	// InviteLink is the link itself: https://t.me/+...
+	// InviteLink is the link itself, https://t.me/+... Whoever has it can join.
 	InviteLink string `json:"invite_link"`
 	// Name is the link's name; empty if it has none.
 	Name string `json:"name,omitempty"`
-	// Creator is the user who made the link; here, the bot.
+	// Creator is the user who made the link. After CreateInvitationLink it is the
+	// bot.
 	Creator User `json:"creator"`
-	// ExpireDate is when the link ends, in UTC; zero if it never does.
+	// ExpireDate is when the link expires, in UTC; zero if it never does.
 	ExpireDate time.Time `json:"expire_date,omitzero"`
 	// MemberLimit is how many users can be in the chat at the same time after
 	// joining through the link, 1 to 99999; zero if there is no limit.
 	MemberLimit int `json:"member_limit,omitempty"`
-	// PendingJoinRequestCount is how many users wait for approval.
+	// PendingJoinRequestCount is how many join requests made with the link wait for
+	// an administrator; zero if none does or Telegram does not say.
 	PendingJoinRequestCount int `json:"pending_join_request_count,omitempty"`
-	// SubscriptionPeriod is how long a payment lasts; zero if the link asks for
-	// none.
+	// SubscriptionPeriod is how long a payment lasts; zero if joining is free.
 	SubscriptionPeriod time.Duration `json:"subscription_period,omitzero"`
-	// SubscriptionPrice is what a period costs, in Telegram Stars.
+	// SubscriptionPrice is what each period costs, in Telegram Stars; zero if
+	// joining is free.
 	SubscriptionPrice int `json:"subscription_price,omitempty"`
-	// CreatesJoinRequest reports whether administrators approve each user who joins.
+	// CreatesJoinRequest reports whether an administrator must approve each user.
 	CreatesJoinRequest bool `json:"creates_join_request"`
 	// IsPrimary reports whether the link is its creator's primary one.
 	IsPrimary bool `json:"is_primary"`
@@ -57,20 +67,20 @@ func (l ChatInviteLink) MarshalJSON() ([]byte, error) { return json.Marshal(l.wi
 func (l *ChatInviteLink) UnmarshalJSON(data []byte) error {
 	w := l.wire()
 	err := json.Unmarshal(data, &w)
-	*l = w.link()
+	*l = *w.link()
 	return err
 }
 
 // A User is a Telegram user or bot.
 type User struct {
-	// ID identifies the user, in up to 52 bits.
+	// ID identifies the user. It has at most 52 significant bits.
 	ID int64 `json:"id"`
 	// IsBot reports whether the user is a bot.
 	IsBot bool `json:"is_bot"`
-	// FirstName is never empty in an answer of Telegram's.
+	// FirstName is the user's or bot's first name. Telegram always sends it.
 	FirstName string `json:"first_name"`
 	// LastName, Username (without @) and LanguageCode (an IETF language tag)
-	// are empty if the user has none or Telegram does not tell.
+	// are empty if the user has none or Telegram does not say.
 	LastName     string `json:"last_name,omitempty"`
 	Username     string `json:"username,omitempty"`
 	LanguageCode string `json:"language_code,omitempty"`
@@ -81,8 +91,8 @@ type User struct {
 	AddedToAttachmentMenu bool `json:"added_to_attachment_menu,omitempty"`
 }
 
-// A Response is the raw reply to a call, see [WithResponse]. It is what the
-// server sent, without redaction.
+// A Response is the raw reply to a call, see [WithResponse]. It is what the server
+// sent: nothing in it is redacted.
 type Response struct {
 	// StatusCode is the HTTP status; zero if no reply came.
 	StatusCode int
@@ -92,27 +102,29 @@ type Response struct {
 	Body []byte
 }
 
-// wireLink is a ChatInviteLink on the wire, where time is in seconds. Its own
-// fields hide those of the same name inside it.
+// A wireLink is a ChatInviteLink on the wire, where time is in seconds. Its fields
+// shadow the embedded ones with the same JSON name.
 type wireLink struct {
-	methodless
+	plainLink
 	ExpireDate         int64 `json:"expire_date,omitempty"`
 	SubscriptionPeriod int64 `json:"subscription_period,omitempty"`
 }
 
-// methodless keeps wireLink from inheriting MarshalJSON.
-type methodless ChatInviteLink
+// A plainLink is a ChatInviteLink without its methods, which a wireLink must not
+// inherit.
+type plainLink ChatInviteLink
 
 func (l ChatInviteLink) wire() wireLink {
-	w := wireLink{methodless: methodless(l), SubscriptionPeriod: int64(l.SubscriptionPeriod / time.Second)}
+	w := wireLink{plainLink: plainLink(l), SubscriptionPeriod: int64(l.SubscriptionPeriod / time.Second)}
 	if !l.ExpireDate.IsZero() {
 		w.ExpireDate = l.ExpireDate.Unix()
 	}
 	return w
 }
 
-func (w *wireLink) link() ChatInviteLink {
-	l := ChatInviteLink(w.methodless)
+// link converts w in place and returns a pointer into it.
+func (w *wireLink) link() *ChatInviteLink {
+	l := (*ChatInviteLink)(&w.plainLink)
 	l.SubscriptionPeriod = seconds(w.SubscriptionPeriod)
 	l.ExpireDate = time.Time{}
 	if w.ExpireDate != 0 {
@@ -121,7 +133,7 @@ func (w *wireLink) link() ChatInviteLink {
 	return l
 }
 
-// seconds returns n seconds, or zero if n is negative or too many for a
+// seconds returns n seconds, or zero if n is negative or too large for a
 // Duration.
 func seconds(n int64) time.Duration {
 	if n < 0 || n > int64(math.MaxInt64/time.Second) {
