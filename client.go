@@ -56,14 +56,15 @@ type Client struct {
 
 // A bot is what a Client hides. Each call has a copy, on which its options write.
 type bot struct {
-	secret    string   // the token after its colon
-	baseURL   *url.URL // without the token
-	post      *http.Request
-	proxy     *url.URL // nil: the environment's
-	timeout   time.Duration
-	maxWait   time.Duration
-	pool      *http.Transport   // the package's own transport: shared, or of this client
-	transport http.RoundTripper // the caller's; nil: pool
+	secret      string   // the token after its colon
+	baseURL     *url.URL // without the token
+	environment string   // "test", or empty for Telegram's production servers
+	post        *http.Request
+	proxy       *url.URL // nil: the environment's
+	timeout     time.Duration
+	maxWait     time.Duration
+	pool        *http.Transport   // the package's own transport: shared, or of this client
+	transport   http.RoundTripper // the caller's; nil: pool
 }
 
 // NewClient returns a client for the bot with this token, as BotFather hands it
@@ -102,7 +103,7 @@ func NewClient(token string, opts ...ClientOption) (*Client, error) {
 		return nil, errProxyAndTransport
 	}
 	// Without the first JoinPath, a URL that has no path would get a relative one.
-	endpoint := b.baseURL.JoinPath("/").JoinPath("bot"+token, "createChatInviteLink")
+	endpoint := b.baseURL.JoinPath("/").JoinPath("bot"+token, b.environment, "createChatInviteLink")
 	b.post = &http.Request{
 		Method: http.MethodPost,
 		URL:    endpoint,

@@ -339,7 +339,7 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 // The request
 
 func TestRequest(t *testing.T) {
-	base, timeout := telegram.WithBaseURL, telegram.WithTimeout(time.Minute)
+	base, environment, timeout := telegram.WithBaseURL, telegram.WithTestEnvironment(), telegram.WithTimeout(time.Minute)
 	name, limit, approval := telegram.WithName, telegram.WithMemberLimit, telegram.WithJoinRequest
 	date := telegram.WithExpireDate(time.Date(2037, 5, 3, 11, 19, 33, 999, time.FixedZone("", 3600)))
 	lastDate := telegram.WithExpireDate(time.Unix(math.MaxInt32, 999999999))
@@ -352,10 +352,13 @@ func TestRequest(t *testing.T) {
 		call          inviteOptions
 	}{
 		{api, "", nil, ``, nil},
+		{api, "/test", clientOptions{environment}, ``, nil},
 		{"http://localhost:8081/", "", clientOptions{base("http://localhost:8081")}, ``, nil},
 		{"http://h/", "", clientOptions{base("http://h/")}, ``, nil},
 		{"https://h/a/b%2Fc/", "", clientOptions{base("https://h/a/b%2Fc/")}, ``, nil},
 		{"http://b/", "", clientOptions{base("http://a"), base("http://b")}, ``, nil},
+		{"http://h/a/", "/test", clientOptions{base("http://h/a"), environment}, ``, nil},
+		{"http://h/a/", "/test", clientOptions{environment, base("http://h/a")}, ``, nil},
 
 		{api, "", nil, `,"name":"Лето","expire_date":2124958773,"member_limit":200`,
 			inviteOptions{name("Лето"), date, limit(200)}},
@@ -412,6 +415,7 @@ func TestOneWrite(t *testing.T) {
 // Where an option is legal is a matter of its type.
 var (
 	_ func(string) telegram.ClientOption                = telegram.WithBaseURL
+	_ func() telegram.ClientOption                      = telegram.WithTestEnvironment
 	_ func(http.RoundTripper) telegram.ClientOption     = telegram.WithTransport
 	_ func(func(*http.Transport)) telegram.ClientOption = telegram.WithTransportConfig
 	_ func(string) telegram.Option                      = telegram.WithProxy

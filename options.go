@@ -40,6 +40,18 @@ func WithBaseURL(rawURL string) ClientOption {
 	})
 }
 
+// WithTestEnvironment sends calls to Telegram's test servers, which have users,
+// bots and chats of their own. The token must be that of a bot made there. It
+// goes with [WithBaseURL]. The default is the production environment.
+//
+// See https://core.telegram.org/bots/features#testing-your-bot.
+func WithTestEnvironment() ClientOption {
+	return clientOption(func(b *bot) error {
+		b.environment = "test"
+		return nil
+	})
+}
+
 // WithTransport sends calls through rt. Use it only for what [WithTransportConfig]
 // cannot do. If both are given, the last wins. It cannot be combined with
 // [WithProxy]: set the proxy in rt.
