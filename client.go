@@ -49,6 +49,9 @@ const (
 // A Client is immutable, safe for concurrent use, and cheap. It needs no
 // closing: all clients share one pool of connections, whatever their bots and
 // proxies, except those with [WithTransportConfig] or [WithTransport].
+//
+// It logs nothing. But net/http does: what a server sends unasked on an idle
+// connection, it prints with the standard logger, and nothing in it is redacted.
 type Client struct {
 	id  string     // of the bot, the public part of its token
 	bot func() bot // a func because fmt prints the unexported fields of anything else
