@@ -168,10 +168,9 @@ func (c *call) result(ctx context.Context, res *http.Response) (*ChatInviteLink,
 	}
 
 	var r reply
-	err := json.Unmarshal(body, &r) // decodes nothing of what is not valid JSON as a whole
-	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		err = nil // a value of a wrong type leaves its own field zero, and the others intact
-	}
+	// A value of a wrong type leaves its own field zero, and a body that is not valid
+	// JSON as a whole leaves all of them zero.
+	json.Unmarshal(body, &r)
 	if r.OK == (verdict{}) {
 		r = reply{}
 	}
@@ -194,5 +193,5 @@ func (c *call) result(ctx context.Context, res *http.Response) (*ChatInviteLink,
 		return nil, e
 	}
 	where := fmt.Sprintf("HTTP status %d without a usable result: ", res.StatusCode)
-	return nil, c.failed(ctx, true, where, cmp.Or(readErr, err, errors.New("not a success with an invite_link")))
+	return nil, c.failed(ctx, true, where, cmp.Or(readErr, errors.New("not a success with an invite_link")))
 }
