@@ -92,8 +92,8 @@ func WithTransport(rt http.RoundTripper) ClientOption {
 // Whatever configure does, the transport speaks HTTP/1.1 only, [WithProxy] or the
 // environment chooses the proxy, and the handshakes of a new connection must be done
 // within 10 seconds. Its Proxy and OnProxyConnectResponse are replaced. Dial, DialTLS
-// and DialTLSContext must be nil, and a connection from DialContext must support deadlines and leave them to
-// the package.
+// and DialTLSContext must be nil, and a connection from DialContext must support
+// deadlines and leave them to the package.
 //
 // The client has its own pool of connections: make it once, not for each call.
 // Of this option and [WithTransport], the last wins.
