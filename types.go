@@ -29,14 +29,17 @@ func (c ChatID) isValid() bool {
 
 // A ChatInviteLink is an invite link as Telegram describes it.
 //
-// Its JSON form is Telegram's own: dates and periods are in seconds, and optional
-// fields are absent if zero. So it also reads the invite_link of an update.
+// Its JSON form is Telegram's own, ChatInviteLink in the Bot API: dates and periods
+// are in seconds, and optional fields are absent if zero. A link that was stored as
+// JSON can be read again, and so can the invite_link of an update. A struct that
+// embeds a ChatInviteLink inherits its JSON form, which leaves out the other fields of
+// the struct: use a named field.
 type ChatInviteLink struct {
 	// InviteLink is the link itself, https://t.me/+... Whoever has it can join.
 	InviteLink string `json:"invite_link"`
 	// Name is the link's name; empty if it has none.
 	Name string `json:"name,omitempty"`
-	// Creator is the user who made the link. After CreateInvitationLink it is the
+	// Creator is the user who created the link. After CreateInvitationLink it is the
 	// bot.
 	Creator User `json:"creator"`
 	// ExpireDate is when the link expires, in UTC; zero if it never does.
@@ -44,10 +47,10 @@ type ChatInviteLink struct {
 	// MemberLimit is how many users can be in the chat at the same time after
 	// joining through the link, 1 to 99999; zero if there is no limit.
 	MemberLimit int `json:"member_limit,omitempty"`
-	// PendingJoinRequestCount is how many join requests made with the link wait for
-	// an administrator; zero if none does or Telegram does not say.
+	// PendingJoinRequestCount is how many join requests created with the link wait
+	// for an administrator; zero if none does or Telegram does not say.
 	PendingJoinRequestCount int `json:"pending_join_request_count,omitempty"`
-	// SubscriptionPeriod is how long a payment lasts; zero if joining is free.
+	// SubscriptionPeriod is how long each payment is valid; zero if joining is free.
 	SubscriptionPeriod time.Duration `json:"subscription_period,omitzero"`
 	// SubscriptionPrice is what each period costs, in Telegram Stars; zero if
 	// joining is free.
@@ -67,13 +70,13 @@ func (l ChatInviteLink) MarshalJSON() ([]byte, error) { return json.Marshal(l.wi
 func (l *ChatInviteLink) UnmarshalJSON(data []byte) error {
 	w := l.wire()
 	err := json.Unmarshal(data, &w)
-	*l = *w.link()
+	*l = w.link()
 	return err
 }
 
 // A User is a Telegram user or bot.
 type User struct {
-	// ID identifies the user. It has at most 52 significant bits.
+	// ID identifies the user. It may need more than 32 bits.
 	ID int64 `json:"id"`
 	// IsBot reports whether the user is a bot.
 	IsBot bool `json:"is_bot"`
@@ -91,14 +94,14 @@ type User struct {
 	AddedToAttachmentMenu bool `json:"added_to_attachment_menu,omitempty"`
 }
 
-// A Response is the raw reply to a call, see [WithResponse]. It is what the server
-// sent: nothing in it is redacted.
+// A Response is the raw reply to a call, see [WithResponse]. It may come from a
+// gateway or a proxy. Nothing in it is redacted.
 type Response struct {
 	// StatusCode is the HTTP status; zero if no reply came.
 	StatusCode int
-	// Header holds the HTTP header.
+	// Header is the HTTP header; nil if no reply came.
 	Header http.Header
-	// Body is the body as far as it arrived, at most 1 MiB.
+	// Body is the body as far as it arrived, at most 1 MiB; nil if no reply came.
 	Body []byte
 }
 
@@ -122,9 +125,8 @@ func (l ChatInviteLink) wire() wireLink {
 	return w
 }
 
-// link converts w in place and returns a pointer into it.
-func (w *wireLink) link() *ChatInviteLink {
-	l := (*ChatInviteLink)(&w.plainLink)
+func (w wireLink) link() ChatInviteLink {
+	l := ChatInviteLink(w.plainLink)
 	l.SubscriptionPeriod = seconds(w.SubscriptionPeriod)
 	l.ExpireDate = time.Time{}
 	if w.ExpireDate != 0 {

@@ -1,4 +1,4 @@
-// Firstlink is the shortest program that makes an invitation link.
+// Firstlink is the shortest program that creates an invite link.
 package main
 
 import (

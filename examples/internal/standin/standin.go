@@ -39,7 +39,7 @@ func Start() (baseURL string, stop func() error, err error) {
 // alphabetical order. Only @floodonce is, from the second call on.
 func Chats() []string { return slices.Sorted(maps.Keys(refusals)) }
 
-// A Server makes an invite link for any chat but those of [Chats], in Telegram's
+// A Server creates an invite link for any chat but those of [Chats], in Telegram's
 // production and test environment alike. The zero Server is ready to use.
 type Server struct {
 	flooded atomic.Bool // @floodonce was refused
