@@ -1,14 +1,11 @@
-// Createinvite makes an invite link for a private Telegram chat and prints
-// Telegram's answer as JSON. README.md tells how to build it, and what differs
-// from OpenIntegrations (oint).
-//
-// Try it without an account:
+// Createinvite creates an invite link for a private Telegram chat and prints
+// Telegram's reply as JSON. Try it without an account:
 //
 //	go run ./examples/createinvite --demo --chat @testsichee --title "Link" --limit 200
 //
-// Its exit status is 0 if a link was made and printed, 1 if no link was made, and
-// 2 if the command was used wrongly. It is 3 if a link may exist, or was made but
-// could not be written to standard output: then it is on standard error.
+// The exit status is 0 if a link was created and printed, and 1, 2 or 4 if no link was
+// created. It is 3 if a link may exist. After any other status, such as 137 or 143 of a
+// killed process, a link may exist, too.
 package main
 
 import (
@@ -17,6 +14,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,88 +23,64 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"example.com/telegram"
 	"example.com/telegram/examples/internal/standin"
 )
 
-const help = `Createinvite makes an invite link for a private Telegram chat and prints
-Telegram's answer as JSON.
+const help = `Createinvite creates an invite link for a private Telegram chat
+and prints Telegram's reply as JSON.
 
-Usage:
-  createinvite --chat CHAT [flags]
-
-Example:
   createinvite --chat -1001234567890 --title "Order 1042" --expire 24h --limit 1
 
-Who and where:
-  --token TOKEN        the token of the bot, which must be an administrator of
-                       the chat with the right to invite users. Better set
-                       TELEGRAM_BOT_TOKEN in the environment, because all users
-                       of the machine can read arguments
-  --chat CHAT          -1001234567890 or @channel, either with *topic after it
-
-The link:
-  --title NAME         its name, at most 32 characters. Give each link a name of
-                       its own: it is how to find out whether the link exists
-  --expire WHEN        2030-05-03T11:19:33 in local time, the same with a zone
-                       (2030-05-03T11:19:33+02:00), or from now (24h); absent:
-                       never
-  --limit N            the most members at the same time, 1 to 99999; 0 or
-                       absent: no limit
-  --join-request       an administrator must approve each user who wants to
-                       join; goes without --limit
-
-The call:
+  --token TOKEN        the bot's token; better set TELEGRAM_BOT_TOKEN, because
+                       all users of the machine can read arguments
+  --chat CHAT          -1001234567890 or @channel, either with *topic after it;
+                       the bot must be an administrator who may invite users
+  --title NAME         the link's name, at most 32 characters; give each link a
+                       name of its own, by which the chat's owner can find it
+  --expire WHEN        the expiration date: 2030-05-03T11:19:33 in local time,
+                       2030-05-03T11:19:33+02:00, or 24h from now; default: none
+  --limit N            members at the same time, 1 to 99999; default: 0, any
+  --join-request       an administrator must approve each user; not with --limit
   --proxy URL          http://, https:// or socks5://user:password@host:port;
-                       absent: HTTPS_PROXY, HTTP_PROXY and NO_PROXY decide, and
-                       keep a password out of the arguments
-  --timeout DURATION   the limit of one exchange with Telegram (default 90s)
-  --wait DURATION      the most time to wait and try again if Telegram refuses
-                       for now (default 0s)
+                       default: HTTPS_PROXY, HTTP_PROXY and NO_PROXY decide
+  --timeout DURATION   limit of one exchange with Telegram; default: 90s
+  --wait DURATION      the most time to wait and try again on a 429; default: 0
   --api URL            the base URL of a local Bot API server
-  --test-environment   call Telegram's test servers, for which the bot needs a
-                       token from there
-  --adv-response       print {"code": …, "body": …, "headers": …} of the answer
+  --test-environment   call Telegram's test servers, with a token from there
+  --adv-response       print {"code": ..., "body": ..., "headers": ...}
+  --demo               a stand-in replies, not Telegram. It needs no token, and
+                       creates a link for any chat but @notfound, @norights,
+                       @forbidden, @migrated, @flood (all refused), @floodonce
+                       (once: try --wait 5s) and @badgateway (outcome unknown)
   -h, --help           print this help
 
-Without an account:
-  --demo               a built-in stand-in answers, not Telegram. It needs no
-                       token, makes a link for any chat, and does otherwise for
-                         @notfound    refuses: chat not found
-                         @norights    refuses: not enough rights
-                         @forbidden   refuses: the bot is not a member
-                         @migrated    refuses: the chat has another id now
-                         @flood       refuses: too many requests, wait 34 s
-                         @floodonce   the same once, wait 1 s: try --wait 5s
-                         @badgateway  a gateway's page: the outcome is unknown
-
 Exit status:
-  0  a link was made, and is on standard output
-  1  no link was made
-  2  wrong use, no link was made
-  3  a link may exist; or it was made but could not be written to standard
-     output, and is on standard error instead
-
-After status 3 without a link, do not try again before the chat's owner has
-looked: another try could make a second link. The owner sees the bot's links in
-the chat's invite links, under the bot's name, each with its --title. Other
-administrators do not see them. Only the bot can revoke one, with the Bot API's
-method revokeChatInviteLink.
+  0      a link was created, and is on standard output
+  1      Telegram refused; no link was created
+  2      wrong use; no link was created
+  3      a link may exist; or it was created, but could not be written to
+         standard output, and is on standard error
+  4      not sent, or refused with 429; no link was created, try again
+  other  such as 137 or 143 of a killed process: a link may exist
 `
 
 const (
 	exitLink = iota
-	exitNoLink
+	exitRefused
 	exitWrongUse
 	exitMayExist
+	exitTryAgain
 )
 
 func main() {
-	// Those that nohup or a shell's & ignores stay ignored.
-	ctx, stop := signal.NotifyContext(context.Background(), slices.DeleteFunc(endSignals, signal.Ignored)...)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	signal.Ignore(syscall.SIGPIPE) // so that a closed pipe is an error of Write, and the link is not lost
+	// What nohup or a shell's & ignores stays ignored.
+	ends := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGTERM}, signal.Ignored)
+	ctx, _ := signal.NotifyContext(context.Background(), ends...)
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
@@ -114,112 +88,65 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout io.WriteCloser, stderr io.Writer) int {
 	cmd, err := parse(args, getenv)
 	switch {
-	case err == errHelp:
-		if !deliver([]byte(help), stdout, stderr) {
-			return exitNoLink
-		}
+	case err == flag.ErrHelp:
+		io.WriteString(stdout, help)
 		return exitLink
 	case err != nil:
-		return wrongUse(stderr, err)
+		fmt.Fprintf(stderr, "createinvite: %v; see createinvite -h\n", err)
+		return exitWrongUse
+	case cmd.demo:
+		fmt.Fprintln(stderr, "createinvite: demo: a stand-in replies, not Telegram; its links lead nowhere")
 	}
-	if cmd.demo {
-		url, stop, err := standin.Start()
-		if err != nil {
-			fmt.Fprintf(stderr, "createinvite: the stand-in does not start: %v\n", err)
-			return exitNoLink
-		}
-		defer stop()
-		cmd.server = append(cmd.server, telegram.WithBaseURL(url))
-		fmt.Fprintf(stderr, "createinvite: demo: a stand-in at %s answers, not Telegram; its links lead nowhere\n", url)
-	}
-
 	var res telegram.Response
-	err = cmd.call(ctx, &res)
-	status := exitStatus(err)
-	switch {
-	case status == exitWrongUse:
-		return wrongUse(stderr, err)
-	case err != nil:
-		fmt.Fprintln(stderr, explain(err))
+	link, err := cmd.call(ctx, &res)
+	status, next := outcome(err)
+	if err != nil {
+		text := strings.TrimPrefix(err.Error(), "telegram: ")
+		text = strings.Replace(text, context.Canceled.Error(), "interrupted", 1) // only a signal cancels ctx
+		fmt.Fprintf(stderr, "createinvite: %s; %s\n", text, next)
 	}
-	if !deliver(cmd.answer(&res), stdout, stderr) && status == exitLink {
-		return exitMayExist
+	reply := cmd.printable(link, &res)
+	if len(reply) == 0 {
+		return status
+	}
+	_, err = stdout.Write(reply)
+	if err = cmp.Or(err, stdout.Close()); err != nil { // some file systems report a full disk only in Close
+		fmt.Fprintf(stderr, "createinvite: standard output: %v; this belongs there:\n%s", err, reply)
+		if status == exitLink {
+			return exitMayExist
+		}
 	}
 	return status
 }
 
-// deliver reports whether answer is on stdout. If not, it writes it to stderr,
-// because nobody can ask for the link again.
-func deliver(answer []byte, stdout io.WriteCloser, stderr io.Writer) bool {
-	if len(answer) == 0 {
-		return true
-	}
-	_, err := stdout.Write(answer)
-	err = cmp.Or(err, stdout.Close()) // on some file systems only Close says that the disk is full
-	if err != nil {
-		fmt.Fprintf(stderr, "createinvite: standard output: %v; what belongs there:\n%s", err, answer)
-	}
-	return err == nil
-}
-
-func exitStatus(err error) int {
-	switch {
-	case err == nil:
-		return exitLink
-	case errors.Is(err, telegram.ErrInvalidArgument):
-		return exitWrongUse
-	case errors.Is(err, telegram.ErrOutcomeUnknown):
-		return exitMayExist
-	}
-	return exitNoLink
-}
-
 // A command is what the arguments ask for.
 type command struct {
-	token, chat, title string
-	limit              int
-	joinRequest        bool
-	expire             []telegram.InviteOption // at most --expire
-	server             []telegram.ClientOption // --proxy and --api
-	timeout, wait      time.Duration
-	testEnvironment    bool
-	advanced           bool // print the status and the header too
-	demo               bool
+	token, chat                                  string
+	limit                                        int
+	joinRequest, testEnvironment, advanced, demo bool
+
+	server  []telegram.ClientOption // --proxy and --api
+	options []telegram.InviteOption // --title, --expire, --timeout and --wait
+	err     error                   // of a flag's value
 }
 
-var errHelp = errors.New("help is wanted")
-
-// parse does without package flag, whose errors quote what was given. Here, no
-// error does: it may be a password or a token in the wrong place.
+// parse returns [flag.ErrHelp] if the arguments ask for help. No error shows a value: it may be a misplaced password.
 func parse(args []string, getenv func(string) string) (*command, error) {
-	c := &command{timeout: 90 * time.Second}
+	c := &command{token: getenv("TELEGRAM_BOT_TOKEN")}
 	flags := c.flags()
-	for i := 0; i < len(args); i++ {
-		name, value, hasValue := strings.Cut(args[i], "=")
-		flag, known := flags[name]
-		switch {
-		case name == "-h" || name == "--help":
-			return nil, errHelp
-		case !known:
-			return nil, fmt.Errorf("argument %d is not a flag", i+1)
-		}
-		isSwitch := flag.takes == noValue
-		if !isSwitch && !hasValue && i+1 < len(args) {
-			i++
-			value, hasValue = args[i], true
-		}
-		if hasValue == isSwitch || !flag.set(value) {
-			return nil, fmt.Errorf("%s takes %s", name, flag.takes)
-		}
-	}
-	c.token = cmp.Or(c.token, getenv("TELEGRAM_BOT_TOKEN"))
-	if c.demo {
-		c.token = cmp.Or(c.token, standin.Token)
-	}
+	err := flags.Parse(args)
 	switch {
-	case c.chat == "":
-		return nil, errors.New("--chat is missing")
-	case c.token == "":
+	case c.err != nil:
+		return nil, c.err
+	case err == flag.ErrHelp || err != nil && namesFlag.MatchString(err.Error()):
+		return nil, err
+	case err != nil:
+		return nil, errors.New("an argument that begins with a dash is not valid")
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("argument %d is not a flag: does a value need quotation marks?", len(args)-flags.NArg()+1)
+	case !chatForm.MatchString(c.chat):
+		return nil, errors.New("--chat must be an id such as -1001234567890 or a public name such as @channel")
+	case c.token == "" && !c.demo:
 		return nil, errors.New("the token is missing: set TELEGRAM_BOT_TOKEN, or try --demo")
 	case c.demo && c.server != nil:
 		return nil, errors.New("--demo goes with neither --proxy nor --api")
@@ -227,216 +154,144 @@ func parse(args []string, getenv func(string) string) (*command, error) {
 	return c, nil
 }
 
-// A flag is followed by a value, unless it takes noValue.
-type flag struct {
-	takes string
-	set   func(value string) bool // false: not what it takes
-}
+var (
+	// Errors of package flag that show nothing but the name of a flag. A token has digits and a colon.
+	namesFlag = regexp.MustCompile(`^flag (provided but not defined|needs an argument): -[A-Za-z-]{1,20}$`)
+	// The library's errors for these would show the value. A chat's id has far fewer than 18 digits.
+	chatForm  = regexp.MustCompile(`^(-?[1-9][0-9]{0,17}|@[A-Za-z0-9_]+)(\*[1-9][0-9]*)?$`)
+	limitForm = regexp.MustCompile(`^[0-9]{1,5}$`)
+)
 
-const noValue = "no value"
+// flags returns the flags, which write to c. An empty value is checked like any other: an unset variable in
+// --expire "$DATE" must not give a link that never expires.
+func (c *command) flags() *flag.FlagSet {
+	flags := flag.NewFlagSet("createinvite", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.token, "token", c.token, "")
+	flags.StringVar(&c.chat, "chat", "", "")
+	flags.BoolVar(&c.joinRequest, "join-request", false, "")
+	flags.BoolVar(&c.testEnvironment, "test-environment", false, "")
+	flags.BoolVar(&c.advanced, "adv-response", false, "")
+	flags.BoolVar(&c.demo, "demo", false, "")
 
-// flags returns the flags by name. What --expire, --proxy and --api are given is
-// checked even if it is empty: an unset variable in a script's --expire "$DATE"
-// must not make a link that never expires.
-func (c *command) flags() map[string]flag {
-	return map[string]flag{
-		"--token": {"the token of a bot", text(&c.token)},
-		"--chat":  {"an id such as -1001234567890 or a public name such as @channel", c.setChat},
-		"--title": {"a name", text(&c.title)},
-		"--expire": {"a time such as 2030-05-03T11:19:33, with or without a zone, " +
-			"or a duration with a unit, such as 24h", c.setExpire},
-		"--limit":        {"a number from 1 to 99999, or 0 for no limit", c.setLimit},
-		"--join-request": {noValue, on(&c.joinRequest)},
-		"--proxy": {"a URL such as http://proxy.example:3128", func(value string) bool {
-			c.server = append(c.server, telegram.WithProxy(value))
-			return true
-		}},
-		"--timeout": {"a duration above zero with a unit, such as 90s", duration(&c.timeout, 1)},
-		"--wait":    {"a duration with a unit, such as 90s", duration(&c.wait, 0)},
-		"--api": {"a URL such as http://localhost:8081", func(value string) bool {
-			c.server = append(c.server, telegram.WithBaseURL(value))
-			return true
-		}},
-		"--test-environment": {noValue, on(&c.testEnvironment)},
-		"--adv-response":     {noValue, on(&c.advanced)},
-		"--demo":             {noValue, on(&c.demo)},
+	value := func(name, takes string, set func(string) bool) {
+		flags.Func(name, "", func(s string) error {
+			if !set(s) {
+				c.err = fmt.Errorf("--%s takes %s", name, takes)
+			}
+			return c.err
+		})
 	}
-}
-
-func text(dst *string) func(string) bool {
-	return func(value string) bool {
-		*dst = value
-		return true
+	server := func(o telegram.ClientOption) bool { c.server = append(c.server, o); return true }
+	option := func(o telegram.InviteOption) bool { c.options = append(c.options, o); return true }
+	// With an empty T, --title $T --join-request is a title and nothing else.
+	value("title", "a name that does not begin with a dash",
+		func(s string) bool { return !strings.HasPrefix(s, "-") && option(telegram.WithName(s)) })
+	value("expire", "a time such as 2030-05-03T11:19:33, with or without a zone, or a duration in h, m or s, such as 24h",
+		func(s string) bool {
+			if d, err := time.ParseDuration(s); err == nil {
+				return option(telegram.WithExpireDate(time.Now().Add(d)))
+			}
+			t, err := time.ParseInLocation("2006-01-02T15:04:05", s, time.Local)
+			if err != nil {
+				t, err = time.Parse(time.RFC3339, s)
+			}
+			return err == nil && option(telegram.WithExpireDate(t))
+		})
+	value("limit", "a number from 1 to 99999, or 0 for no limit",
+		func(s string) bool { c.limit, _ = strconv.Atoi(s); return limitForm.MatchString(s) })
+	value("proxy", "a URL", func(s string) bool { return server(telegram.WithProxy(s)) })
+	value("api", "a URL", func(s string) bool { return server(telegram.WithBaseURL(s)) })
+	for name, with := range map[string]func(time.Duration) telegram.Option{
+		"timeout": telegram.WithTimeout,
+		"wait":    telegram.WithRateLimitWait,
+	} {
+		value(name, "a duration in h, m or s, such as 90s", func(s string) bool {
+			d, err := time.ParseDuration(s)
+			return err == nil && option(with(d))
+		})
 	}
+	return flags
 }
 
-func on(dst *bool) func(string) bool {
-	return func(string) bool {
-		*dst = true
-		return true
+// call creates the link. The reply goes to res, even if the call fails.
+func (c *command) call(ctx context.Context, res *telegram.Response) (*telegram.ChatInviteLink, error) {
+	if c.demo {
+		url, stop, err := standin.Start()
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+		c.token = cmp.Or(c.token, standin.Token)
+		c.server = append(c.server, telegram.WithBaseURL(url))
 	}
-}
-
-func duration(dst *time.Duration, least time.Duration) func(string) bool {
-	return func(value string) bool {
-		d, err := time.ParseDuration(value)
-		*dst = d
-		return err == nil && d >= least
-	}
-}
-
-// chatForm matches no chat that the library refuses, because its error would
-// quote it. An id has far fewer than 18 digits.
-var chatForm = regexp.MustCompile(`^(-?[1-9][0-9]{0,17}|@[A-Za-z0-9_]+)(\*[1-9][0-9]*)?$`)
-
-func (c *command) setChat(value string) bool {
-	c.chat = value
-	return chatForm.MatchString(value)
-}
-
-func (c *command) setExpire(value string) bool {
-	t, err := time.ParseInLocation("2006-01-02T15:04:05", value, time.Local)
-	if err != nil {
-		t, err = time.Parse(time.RFC3339, value)
-	}
-	if err != nil {
-		var d time.Duration
-		d, err = time.ParseDuration(value)
-		t = time.Now().Add(d)
-	}
-	c.expire = []telegram.InviteOption{telegram.WithExpireDate(t)}
-	return err == nil
-}
-
-func (c *command) setLimit(value string) bool {
-	n, err := strconv.Atoi(value)
-	c.limit = n
-	return err == nil && n >= 0 && n <= 99999
-}
-
-// call asks for the link. The reply goes to res, whatever becomes of the call.
-func (c *command) call(ctx context.Context, res *telegram.Response) error {
-	clientOpts := append(c.server, telegram.WithTimeout(c.timeout), telegram.WithRateLimitWait(c.wait))
 	if c.testEnvironment {
-		clientOpts = append(clientOpts, telegram.WithTestEnvironment())
+		c.server = append(c.server, telegram.WithTestEnvironment())
 	}
-	client, err := telegram.NewClient(c.token, clientOpts...)
+	client, err := telegram.NewClient(c.token, c.server...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	opts := append(c.expire,
-		telegram.WithName(c.title),
-		telegram.WithJoinRequest(c.joinRequest),
-		telegram.WithResponse(res))
+	opts := append(c.options, telegram.WithJoinRequest(c.joinRequest), telegram.WithResponse(res))
 	if c.limit != 0 {
 		opts = append(opts, telegram.WithMemberLimit(c.limit))
 	}
-	_, err = client.CreateInvitationLink(ctx, telegram.ChatID(c.chat), opts...)
-	return err
+	return client.CreateInvitationLink(ctx, telegram.ChatID(c.chat), opts...)
 }
 
-// answer returns what to print of a reply: nothing if none came, or if it is
-// not JSON and nobody asked for the rest of it.
-func (c *command) answer(res *telegram.Response) []byte {
-	isJSON := json.Valid(res.Body)
-	answer := res.Body
-	switch {
-	case c.advanced && res.StatusCode != 0:
-		var body any = string(res.Body)
-		if isJSON {
-			body = json.RawMessage(res.Body)
+// printable returns the reply as it is printed: nothing if none came, or if it is not JSON without --adv-response.
+func (c *command) printable(link *telegram.ChatInviteLink, res *telegram.Response) []byte {
+	if link != nil && !json.Valid(res.Body) { // a relay has put other bytes around the reply
+		res.Body, _ = json.Marshal(map[string]any{"ok": true, "result": link})
+	}
+	var reply any = json.RawMessage(res.Body)
+	if !json.Valid(res.Body) {
+		if !c.advanced || res.StatusCode == 0 {
+			return nil
 		}
+		reply = string(res.Body)
+	}
+	if c.advanced {
 		headers := make(map[string]string)
 		for name, values := range res.Header {
 			headers[name] = strings.Join(values, ", ")
 		}
-		answer = encode(struct {
-			Code    int               `json:"code"`
-			Body    any               `json:"body"`
-			Headers map[string]string `json:"headers"`
-		}{res.StatusCode, body, headers})
-	case !isJSON:
-		return nil
+		reply = map[string]any{"code": res.StatusCode, "body": reply, "headers": headers}
 	}
-	var out bytes.Buffer
-	json.Indent(&out, bytes.TrimSpace(c.redact(answer)), "", "  ")
-	out.WriteByte('\n')
-	return out.Bytes()
-}
-
-// jsonString matches the strings in a JSON text. Quotation marks have no other
-// place there.
-var jsonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-
-// redact replaces the secret half of the token in a JSON text, because a gateway
-// may quote the path of the request. It looks at decoded strings: a secret such
-// as 1234 may also be a part of a number or of an escape. One of less than 4
-// bytes is none.
-func (c *command) redact(text []byte) []byte {
-	_, secret, _ := strings.Cut(c.token, ":")
-	if len(secret) < 4 {
-		return text
-	}
-	return jsonString.ReplaceAllFunc(text, func(quoted []byte) []byte {
-		var s string
-		if json.Unmarshal(quoted, &s); !strings.Contains(s, secret) {
-			return quoted
-		}
-		return encode(strings.ReplaceAll(s, secret, "[redacted]"))
-	})
-}
-
-// encode returns v as JSON without escapes for HTML.
-func encode(v any) []byte {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
-	enc.Encode(v)
+	enc.SetIndent("", "  ")
+	enc.Encode(reply)
+	// A gateway may quote the path of the request. A secret much shorter than a real one could be a word of the reply.
+	if _, secret, _ := strings.Cut(c.token, ":"); len(secret) >= 16 {
+		return bytes.ReplaceAll(out.Bytes(), []byte(secret), []byte("[redacted]"))
+	}
 	return out.Bytes()
 }
 
-func wrongUse(stderr io.Writer, err error) int {
-	what := strings.TrimPrefix(err.Error(), telegram.ErrInvalidArgument.Error()+": ")
-	fmt.Fprintf(stderr, "createinvite: %s; see createinvite -h\n", what)
-	return exitWrongUse
-}
-
-// explain returns a line that says what happened and what to do next.
-func explain(err error) string {
-	line := "createinvite: " + strings.TrimPrefix(err.Error(), "telegram: ")
-	if next := advice(err); next != "" {
-		line += "; " + next
-	}
-	return line
-}
-
-func advice(err error) string {
+// outcome returns the exit status for err, and what to do next.
+func outcome(err error) (status int, next string) {
 	var refused *telegram.Error
-	errors.As(err, &refused)
 	switch {
+	case err == nil:
+		return exitLink, ""
+	case errors.Is(err, telegram.ErrInvalidArgument):
+		return exitWrongUse, "see createinvite -h"
 	case errors.Is(err, telegram.ErrOutcomeUnknown):
-		return "before trying again, let the chat's owner look in the chat's invite links, under the bot's name, " +
-			"where a --title of its own tells the link from others; only the bot can revoke it, with revokeChatInviteLink"
+		return exitMayExist, "do not try again before the chat's owner has looked for this --title in the chat's " +
+			"invite links, under the bot's name"
 	case errors.Is(err, context.Canceled):
-		return "no link was made"
-	case refused == nil:
-		return "no link was made: check the network, --proxy and --api, then try again"
-	case errors.Is(err, telegram.ErrTooManyRequests) && refused.RetryAfter > 0:
-		return fmt.Sprintf("try again in %v, or let --wait do so", refused.RetryAfter)
+		return exitTryAgain, "no link was created"
 	case errors.Is(err, telegram.ErrTooManyRequests):
-		return "try again in some minutes"
+		return exitTryAgain, "no link was created: try again later, or let --wait do it"
+	case !errors.As(err, &refused):
+		return exitTryAgain, "no link was created: check the network, --proxy, --api and --timeout, then try again"
 	case refused.MigrateToChatID != "":
-		return "from now on use --chat " + string(refused.MigrateToChatID)
+		return exitRefused, "from now on, use --chat " + string(refused.MigrateToChatID)
 	case errors.Is(err, telegram.ErrUnauthorized):
-		return "check the token, which @BotFather shows, and that it goes with --api and --test-environment"
-	case refused.Description == "":
-		return "something on the way answered, not Telegram: check --proxy and --api"
-	case strings.Contains(refused.Description, "chat not found"):
-		return "add the bot to the chat, and check the chat's id, which begins with -100 for a supergroup or channel"
-	case errors.Is(err, telegram.ErrForbidden),
-		strings.Contains(refused.Description, "not enough rights"),
-		strings.Contains(refused.Description, "CHAT_ADMIN_REQUIRED"):
-		return "make the bot an administrator of the chat with the right to invite users"
+		return exitRefused, "check the token, which @BotFather shows, and that it goes with --api and --test-environment"
 	}
-	return ""
+	return exitRefused, "check that the chat's id is right (-100... for a supergroup or channel) and that the bot " +
+		"is an administrator of the chat with the right to invite users"
 }
