@@ -1,87 +1,67 @@
-// Inviteservice makes invite links for private Telegram chats, for HTTP clients
-// that share a key with it. It shows how a service uses package telegram, and is
-// meant to be copied. Try it without an account:
+// Inviteservice is the HTTP service of a shop that gives each customer a one-time
+// invite link for a private Telegram chat. It shows how a service uses package
+// telegram, and is meant to be copied (without --demo, which uses an internal
+// package). Try it without an account:
 //
 //	go run ./examples/inviteservice --demo
 //
-// A stand-in then answers in place of Telegram, and the key is "demo":
+// A stand-in then answers in the place of Telegram, and the key is "demo":
 //
 //	curl -H 'Authorization: Bearer demo' \
 //	  -d '{"chat": "-1001234567890", "name": "Order 1042", "ttl": "24h", "members": 1}' \
 //	  http://127.0.0.1:8080/invites
 //
 // The environment configures the service: INVITE_API_KEY, TELEGRAM_BOT_TOKEN, ADDR
-// (by default 127.0.0.1:8080) and TELEGRAM_API_URL (for a local Bot API server).
-// With --demo, the key is "demo" unless INVITE_API_KEY is set, the token is not
-// used, and TELEGRAM_API_URL must not be set.
+// (by default 127.0.0.1:8080) and TELEGRAM_API_URL (for a local Bot API server). With
+// --demo, only ADDR counts. After SIGTERM, the service finishes the calls in flight,
+// which takes at most two minutes.
 //
 // # Requests
 //
-// Every request needs the header "Authorization: Bearer <INVITE_API_KEY>".
+// POST /invites creates a link. The header "Authorization: Bearer <INVITE_API_KEY>" is
+// required. The body is a JSON object of at most 4 KiB:
 //
-// POST /invites makes a link. The body is a JSON object of at most 4 KiB:
+//	chat     the chat's id as a string, such as "-1001234567890", or "@channel"
+//	name     the link's name, such as the order's number, at most 32 characters
+//	ttl      how long the link is valid, such as "24h"
+//	members  how many users can be in the chat at the same time through the link
 //
-//	chat          a string, such as "-1001234567890" or "@channel"
-//	name          the link's name, at most 32 characters
-//	ttl           how long the link is valid, such as "24h"
-//	members       how many can be in the chat at the same time, 1 to 99999
-//	join_request  true if an administrator must approve each user
-//
-// Only chat is required, but by its name the chat's owner finds a link. A link
-// without a ttl never expires, and one without members has no limit. To ask for
-// that, leave out the key: null, 0 and "" are refused. They are what the template
-// of a client makes of an unset variable, which must not make a permanent or
-// unlimited link.
-//
-// GET /metrics returns how often each outcome occurred since the start:
-//
-//	{"link": 7, "not sent": 1, "unknown": 1}
+// All four are required, and must not be null, empty or zero. So a variable that is
+// not set cannot cause a link that never expires or has no limit.
 //
 // # Answers
 //
-// All answers are JSON. A new link is {"link": "...", "expires": "..."}, without
-// expires if it never does. Anything else is {"error": "...", "outcome": "..."}.
+// A new link is {"link": "...", "expires": "..."}. A failure is {"error": "...",
+// "outcome": "..."}; a 401 has no outcome. After any failure but "unknown", no link
+// was created.
 //
 //	status    outcome       meaning
-//	201       link          the link was made
-//	400       not sent      the request is not valid
+//	201                     the link was created
+//	400       invalid       the request is not valid
 //	401                     the key is missing or wrong
-//	404, 405                the path or its method does not exist
-//	413       not sent      the body is too large
-//	422       refused       Telegram refused, and error is its description;
-//	                        migrate_to, if present, is the chat's new id
-//	429       rate limited  Telegram refused for now; Retry-After, if present, is
-//	                        how long to wait, in seconds
-//	502       refused       Telegram does not know the service's bot or keeps it
-//	                        out of the chat, or a gateway or proxy refused
-//	502, 504  not sent      Telegram could not be reached; 504 after a timeout
-//	502, 504  unknown       no clear answer came; 504 after a timeout
+//	422       refused       Telegram refused (migrate_to: the chat's new id)
+//	429       rate limited  Telegram refused for now (Retry-After: seconds to wait)
+//	502       refused       Telegram does not know the bot, or bars it from the chat
+//	502, 504  not sent      Telegram was not reached (504: timeout); try again
+//	502, 504  unknown       no clear answer came (504: timeout); a link may exist
 //
-// If the outcome is unknown, a link may exist, and sending the request again may
-// make another. Someone has to look first. Only the chat's owner can; other
-// administrators do not see the links of a bot. The owner finds them in the app,
-// in the chat's invite links, under the bot's name. Each shows the name that the
-// request gave it, and so does the log. Only the bot can revoke one, with the Bot
-// API's method revokeChatInviteLink. After any other error, no link was made.
-//
-// A client that hangs up does not stop the call, because nothing stops Telegram
-// from making the link once it has the request. The call goes on, and the log
-// tells the outcome and that the client had gone.
+// After "unknown", do not send the request again yet: that could create a second link.
+// Two minutes later, have the chat's owner look in the app, among the chat's invite
+// links, under the bot's name. Other administrators do not see them. If a link has the
+// name of the request, use it. If none has, send the request again. If nobody can
+// look, wait until ttl has passed, and then send the request with another name.
 package main
 
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
-	"expvar"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"os"
@@ -95,184 +75,83 @@ import (
 	"example.com/telegram/examples/internal/standin"
 )
 
-const (
-	demoKey     = "demo"
-	maxBody     = 4 << 10
-	readTimeout = 10 * time.Second
-	callTimeout = 90 * time.Second // of the exchange with Telegram
-
-	// Enough to read a request, make the call and answer. What stops the
-	// service must grant it as much after SIGTERM.
-	answerTimeout = readTimeout + callTimeout + 10*time.Second
-)
-
 func main() {
-	demo := flag.Bool("demo", false, "let a stand-in answer in place of Telegram, which needs no account")
+	demo := flag.Bool("demo", false, "let a stand-in answer in the place of Telegram, without an account")
 	flag.Parse()
-	if flag.NArg() > 0 {
-		flag.Usage()
-		os.Exit(2)
-	}
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	signal.Ignore(syscall.SIGPIPE) // which would end the service if the reader of its log went away
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := run(ctx, *demo, os.Getenv, log); err != nil {
+	if err := run(ctx, *demo, log); err != nil {
 		log.Error("stopped", "error", err)
 		os.Exit(1)
 	}
 }
 
-// run makes the service that the environment asks for, and serves until ctx ends.
-func run(ctx context.Context, demo bool, getenv func(string) string, log *slog.Logger) error {
-	key, token, apiURL := getenv("INVITE_API_KEY"), getenv("TELEGRAM_BOT_TOKEN"), getenv("TELEGRAM_API_URL")
+// run serves until ctx ends, and then finishes the calls in flight.
+func run(ctx context.Context, demo bool, log *slog.Logger) error {
+	key, token := os.Getenv("INVITE_API_KEY"), os.Getenv("TELEGRAM_BOT_TOKEN")
+	apiURL := cmp.Or(os.Getenv("TELEGRAM_API_URL"), "https://api.telegram.org")
 	if demo {
-		if apiURL != "" {
-			return errors.New("--demo does not go with TELEGRAM_API_URL")
-		}
 		url, stop, err := standin.Start()
 		if err != nil {
 			return err
 		}
 		defer stop()
-		log.Info("demo: a stand-in answers, not Telegram; its links lead nowhere", "url", url)
-		if key == "" {
-			key = demoKey
-			log.Info("demo: INVITE_API_KEY is not set, so the key is " + demoKey)
-		}
-		token, apiURL = standin.Token, url
+		key, token, apiURL = "demo", standin.Token, url
+		log.Info("demo: the key is demo; a stand-in creates links, which lead nowhere")
+		log.Info("demo: these chats get no link", "chats", standin.Chats())
 	}
 	if key == "" || key != strings.TrimSpace(key) { // a header loses white space
-		return errors.New("INVITE_API_KEY is empty or has white space around it; to try without an account, use --demo")
+		return errors.New("INVITE_API_KEY must be set and not begin or end with white space (--demo needs none)")
 	}
-	opts := []telegram.ClientOption{telegram.WithTimeout(callTimeout)}
-	if apiURL != "" {
-		opts = append(opts, telegram.WithBaseURL(apiURL))
-	}
-	client, err := telegram.NewClient(token, opts...)
+	client, err := telegram.NewClient(token, telegram.WithBaseURL(apiURL))
 	if err != nil {
 		return fmt.Errorf("TELEGRAM_BOT_TOKEN or TELEGRAM_API_URL: %w", err)
 	}
-	return serve(ctx, cmp.Or(getenv("ADDR"), "127.0.0.1:8080"), newHandler(client, key, log), log)
-}
-
-// serve serves until ctx ends, and then finishes the calls in flight.
-func serve(ctx context.Context, addr string, handler http.Handler, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("ADDR"), "127.0.0.1:8080"))
 	if err != nil {
 		return err
 	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /invites", &service{client, key, log})
 	server := &http.Server{
-		Handler:      handler,
-		ReadTimeout:  readTimeout,
-		WriteTimeout: answerTimeout,
+		Handler:      mux,
+		ReadTimeout:  10 * time.Second,
+		WriteTimeout: 2 * time.Minute, // for the request, the call (90 seconds by default) and the answer
 		ErrorLog:     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	finished := make(chan error, 1)
+	context.AfterFunc(ctx, func() { finished <- server.Shutdown(context.Background()) })
 	log.Info("listening", "addr", listener.Addr().String())
-	select {
-	case err := <-failed:
+	if err := server.Serve(listener); err != http.ErrServerClosed {
 		return err
-	case <-ctx.Done():
 	}
-	log.Info("stopping")
-	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
-	defer cancel()
-	return server.Shutdown(ctx)
+	return <-finished
 }
 
+// An inviter is a [*telegram.Client], or a fake in a test.
+type inviter interface {
+	CreateInvitationLink(context.Context, telegram.ChatID, ...telegram.InviteOption) (*telegram.ChatInviteLink, error)
+}
+
+// A service answers POST /invites.
 type service struct {
-	client *telegram.Client
-	keySum [sha256.Size]byte
+	client inviter
+	key    string
 	log    *slog.Logger
-
-	// outcomes is for /metrics, behind the key. It is not published, because expvar
-	// would serve it at /debug/vars with the command line and the memory statistics.
-	outcomes expvar.Map
 }
 
-func newHandler(client *telegram.Client, key string, log *slog.Logger) http.Handler {
-	s := &service{client: client, keySum: sha256.Sum256([]byte(key)), log: log}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /invites", s.withKey(s.invites))
-	mux.HandleFunc("/invites", onlyMethods("POST"))
-	mux.HandleFunc("GET /metrics", s.withKey(s.metrics))
-	mux.HandleFunc("/metrics", onlyMethods("GET, HEAD"))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, response{status: http.StatusNotFound, Error: "there is only /invites and /metrics"})
-	})
-	return mux
+// A request is what a client asks for.
+type request struct {
+	Chat    telegram.ChatID `json:"chat"`
+	Name    string          `json:"name"`
+	TTL     string          `json:"ttl"`
+	Members int             `json:"members"`
 }
 
-// onlyMethods refuses any other method in JSON. The mux would do so in plain text.
-func onlyMethods(allow string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Allow", allow)
-		answer(w, response{status: http.StatusMethodNotAllowed, Error: "this path takes only " + allow})
-	}
-}
-
-// withKey passes a request with the right key on to next. It compares sums, because
-// a comparison of keys in constant time would still tell their length.
-func (s *service) withKey(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		sum := sha256.Sum256([]byte(key))
-		if strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], s.keySum[:]) == 1 {
-			next(w, r)
-			return
-		}
-		s.log.Warn("the key is missing or wrong", "remote", r.RemoteAddr)
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		answer(w, response{status: http.StatusUnauthorized, Error: "the key is missing or wrong"})
-	}
-}
-
-func (s *service) metrics(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	io.WriteString(w, s.outcomes.String())
-}
-
-func (s *service) invites(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
-	var in request
-	var out response
-	link, err := s.invite(w, r, &in)
-	if err != nil {
-		out = failure(err)
-	} else {
-		out = response{status: http.StatusCreated, Link: link.InviteLink, Expires: link.ExpireDate}
-	}
-	s.outcomes.Add(outcome(err), 1)
-	answer(w, out)
-	// Whoever has the link can join, so it is not for the log. Its name is, so that
-	// the chat's owner can find a link that reached nobody.
-	s.log.Info("invite", "status", out.status, "outcome", outcome(err), "chat", in.Chat, "name", in.Name,
-		"error", out.Error, "seconds", time.Since(start).Seconds(), "client_gone", r.Context().Err() != nil)
-}
-
-// errBadRequest means that the request is not valid. Nothing was sent.
-var errBadRequest = errors.New("bad request")
-
-// invite makes the link that r asks for. It leaves the request in in, for the log.
-func (s *service) invite(w http.ResponseWriter, r *http.Request, in *request) (*telegram.ChatInviteLink, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return nil, fmt.Errorf("%w: cannot read the body: %w", errBadRequest, err)
-	}
-	if err := in.parse(body); err != nil {
-		return nil, fmt.Errorf("%w: %w", errBadRequest, err)
-	}
-	// A client that hangs up must not cancel the call: Telegram would make the
-	// link all the same, and nobody would know whether it did.
-	return s.client.CreateInvitationLink(context.WithoutCancel(r.Context()), in.Chat, in.options()...)
-}
-
-// A response is the status and body of an answer.
-type response struct {
-	status     int
-	retryAfter int // in seconds
-
+// An answer is what the client gets.
+type answer struct {
 	Link      string          `json:"link,omitempty"`
 	Expires   time.Time       `json:"expires,omitzero"`
 	Error     string          `json:"error,omitempty"`
@@ -280,56 +159,96 @@ type response struct {
 	MigrateTo telegram.ChatID `json:"migrate_to,omitempty"`
 }
 
-func answer(w http.ResponseWriter, out response) {
-	if out.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(out.retryAfter))
+func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+s.key)) != 1 {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		send(w, http.StatusUnauthorized, answer{Error: "the key is missing or wrong"})
+		s.log.Warn("the key is missing or wrong", "remote", r.RemoteAddr)
+		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(out.status)
-	json.NewEncoder(w).Encode(out)
+	var in request
+	link, err := s.invite(w, r, &in)
+	outcome, status := outcome(err)
+	var out answer
+	if err == nil {
+		out = answer{Link: link.InviteLink, Expires: link.ExpireDate}
+	} else {
+		out = answer{Error: err.Error(), Outcome: outcome}
+	}
+	if refused, ok := errors.AsType[*telegram.Error](err); ok {
+		out.MigrateTo = refused.MigrateToChatID
+		if refused.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(refused.RetryAfter.Seconds())))
+		}
+	}
+	send(w, status, out)
+	// Whoever has the link can join, so it is not for the log. Its name is, because the
+	// chat's owner needs it to find a link that no client got.
+	level := slog.LevelInfo
+	if outcome == "unknown" || outcome == "not sent" {
+		level = slog.LevelWarn // someone has to look
+	}
+	s.log.Log(r.Context(), level, "invite", "outcome", outcome, "chat", in.Chat, "name", in.Name, "error", out.Error,
+		"client_gone", r.Context().Err() != nil)
 }
 
-// outcome says what became of a call, for logs and metrics. If it is unknown, a
-// link may exist. After any other error, no link was made.
-func outcome(err error) string {
+// send sends the whole answer before it returns, so that no client has to wait for the
+// log.
+func send(w http.ResponseWriter, status int, out answer) {
+	body, _ := json.Marshal(out)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write(body)
+	http.NewResponseController(w).Flush()
+}
+
+// invite creates the link that r asks for. It stores the request in in, for the log.
+func (s *service) invite(w http.ResponseWriter, r *http.Request, in *request) (*telegram.ChatInviteLink, error) {
+	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10))
+	body.DisallowUnknownFields()
+	if err := body.Decode(in); err != nil {
+		return nil, fmt.Errorf("%w: the body must be a JSON object with chat, name, ttl and members: %v",
+			telegram.ErrInvalidArgument, err)
+	}
+	if _, err := body.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%w: the body must end after the JSON object", telegram.ErrInvalidArgument)
+	}
+	if in.Chat == "" || in.Name == "" || in.TTL == "" || in.Members == 0 {
+		return nil, fmt.Errorf("%w: chat, name, ttl and members are required", telegram.ErrInvalidArgument)
+	}
+	ttl, err := time.ParseDuration(in.TTL)
+	if err != nil || ttl <= 0 {
+		return nil, fmt.Errorf("%w: ttl must be a positive duration such as 24h, not %q", telegram.ErrInvalidArgument, in.TTL)
+	}
+	// A client that hangs up must not cancel the call: Telegram may create the link all
+	// the same, and the outcome would be unknown.
+	return s.client.CreateInvitationLink(context.WithoutCancel(r.Context()), in.Chat,
+		telegram.WithName(in.Name),
+		telegram.WithExpireDate(time.Now().Add(ttl)),
+		telegram.WithMemberLimit(in.Members),
+	)
+}
+
+// outcome returns what became of a call, and the HTTP status that tells the client.
+func outcome(err error) (outcome string, status int) {
+	gateway := http.StatusBadGateway
+	if failed, ok := errors.AsType[net.Error](err); ok && failed.Timeout() {
+		gateway = http.StatusGatewayTimeout
+	}
 	switch {
 	case err == nil:
-		return "link"
-	case errors.Is(err, telegram.ErrOutcomeUnknown):
-		return "unknown"
+		return "link", http.StatusCreated
+	case errors.Is(err, telegram.ErrInvalidArgument):
+		return "invalid", http.StatusBadRequest
 	case errors.Is(err, telegram.ErrTooManyRequests):
-		return "rate limited"
+		return "rate limited", http.StatusTooManyRequests
+	case errors.Is(err, telegram.ErrUnauthorized), errors.Is(err, telegram.ErrForbidden):
+		return "refused", http.StatusBadGateway // the client cannot correct that
 	case errors.As(err, new(*telegram.Error)):
-		return "refused"
+		return "refused", http.StatusUnprocessableEntity
+	case errors.Is(err, telegram.ErrOutcomeUnknown):
+		return "unknown", gateway
 	}
-	return "not sent" // also if the error is telegram.ErrInvalidArgument
-}
-
-// failure tells a client why it gets no link. What the client cannot help, such
-// as the service's own token, is the fault of a gateway: 502.
-func failure(err error) response {
-	out := response{status: http.StatusBadGateway, Error: err.Error(), Outcome: outcome(err)}
-	refused, _ := errors.AsType[*telegram.Error](err)
-	timeout, _ := errors.AsType[net.Error](err)
-	switch {
-	case errors.As(err, new(*http.MaxBytesError)):
-		out.status = http.StatusRequestEntityTooLarge
-	case errors.Is(err, errBadRequest), errors.Is(err, telegram.ErrInvalidArgument):
-		out.status = http.StatusBadRequest
-	case out.Outcome == "unknown", out.Outcome == "not sent":
-		if timeout != nil && timeout.Timeout() {
-			out.status = http.StatusGatewayTimeout
-		}
-	case out.Outcome == "rate limited":
-		out.status = http.StatusTooManyRequests
-		out.retryAfter = int(math.Ceil(refused.RetryAfter.Seconds()))
-	case errors.Is(err, telegram.ErrUnauthorized):
-		out.Error = "Telegram does not know the service's bot: " + refused.Description
-	case errors.Is(err, telegram.ErrForbidden):
-		out.Error = "Telegram keeps the service's bot out of the chat: " + refused.Description
-	case refused.Description != "":
-		out.status = http.StatusUnprocessableEntity
-		out.Error, out.MigrateTo = refused.Description, refused.MigrateToChatID
-	}
-	return out
+	return "not sent", gateway
 }

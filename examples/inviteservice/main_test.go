@@ -6,21 +6,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httptrace"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
-	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -33,661 +29,340 @@ const (
 	testToken  = "6129457865:" + testSecret
 	testKey    = "key-of-the-test"
 	testLink   = "https://t.me/+AAAAAAAAAAAAAAAA"
-	linkReply  = `{"ok":true,"result":{"invite_link":"` + testLink + `"}}`
+
+	order = `{"chat": "-1001234567890", "name": "Order 1042", "ttl": "24h", "members": 1}` // of the package comment
 )
 
-// telegramAt starts a server that answers in the place of Telegram.
-func telegramAt(t *testing.T, handler http.HandlerFunc) (url string) {
-	t.Helper()
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// reply answers with a status and a body.
-func reply(code int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(code)
-		io.WriteString(w, body)
+// TestMain lets a test run the service as a program.
+func TestMain(m *testing.M) {
+	if os.Getenv("RUN_THE_SERVICE") != "" {
+		main()
+		return
 	}
+	m.Run()
 }
 
-type testService struct {
-	*httptest.Server
-	log bytes.Buffer // to be read when the server is closed
+// newRequest returns a request of a client that has the right key.
+func newRequest(ctx context.Context, url, body string) *http.Request {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/invites", strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+testKey)
+	return r
 }
 
-// newService starts the service. No secret may get into its log.
-func newService(t *testing.T, apiURL string, opts ...telegram.ClientOption) *testService {
+// post asks s for a link, without a network.
+func post(ctx context.Context, s *service, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, newRequest(ctx, "", body))
+	return w
+}
+
+// A roundTripper answers in the place of Telegram, without a network.
+type roundTripper func(*http.Request) (reply string, err error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	reply, err := f(r)
+	return &http.Response{Body: io.NopCloser(strings.NewReader(reply))}, err
+}
+
+// newService returns a service that sends its requests to telegram.
+func newService(t *testing.T, log io.Writer, api roundTripper) *service {
 	t.Helper()
-	client, err := telegram.NewClient(testToken, append(opts, telegram.WithBaseURL(apiURL))...)
+	client, err := telegram.NewClient(testToken, telegram.WithTransport(api))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := new(testService)
-	s.Server = httptest.NewServer(newHandler(client, testKey, slog.New(slog.NewJSONHandler(&s.log, nil))))
-	t.Cleanup(func() {
-		s.Close()
-		for _, secret := range []string{testSecret, testKey, testLink} {
-			if strings.Contains(s.log.String(), secret) {
-				t.Errorf("the log shows %q:\n%s", secret, &s.log)
-			}
+	return &service{client, testKey, slog.New(slog.NewJSONHandler(log, nil))}
+}
+
+// giveLink is a fake that always returns a link.
+func giveLink(context.Context) (*telegram.ChatInviteLink, error) {
+	return &telegram.ChatInviteLink{InviteLink: testLink}, nil
+}
+
+func TestLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // so that the time is 2000-01-01T00:00:00Z
+		var sent []byte
+		s := newService(t, io.Discard, func(r *http.Request) (string, error) {
+			sent, _ = io.ReadAll(r.Body)
+			return `{"ok":true,"result":{"invite_link":"` + testLink + `","expire_date":946771200}}`, nil
+		})
+		got := post(t.Context(), s, order)
+		want := `{"link":"` + testLink + `","expires":"2000-01-02T00:00:00Z"}`
+		if body := got.Body.String(); got.Code != 201 || body != want {
+			t.Errorf("got %d %s, want 201 %s", got.Code, body, want)
+		}
+		want = `{"chat_id":"-1001234567890","name":"Order 1042","expire_date":946771200,"member_limit":1}`
+		if string(sent) != want {
+			t.Errorf("sent %s, want %s", sent, want)
 		}
 	})
-	return s
 }
 
-// send sends a request and returns the answer with its body, which must be JSON.
-func send(t *testing.T, method, url, authorization, body string) (*http.Response, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if authorization != "" {
-		req.Header.Set("Authorization", authorization)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := res.Header.Get("Content-Type"); got != "application/json" || !json.Valid(answer) {
-		t.Errorf("Content-Type %q and body %q, want JSON", got, answer)
-	}
-	return res, strings.TrimSuffix(string(answer), "\n")
-}
-
-// post asks for a link, with the right key.
-func post(t *testing.T, url, body string) (*http.Response, string) {
-	t.Helper()
-	return send(t, http.MethodPost, url+"/invites", "Bearer "+testKey, body)
-}
-
-func TestArgumentsReachTelegram(t *testing.T) {
-	sent := make(chan string, 1)
-	s := newService(t, telegramAt(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		sent <- string(body)
-		io.WriteString(w, linkReply)
-	}))
-	tests := []struct{ name, body, want string }{
-		{"what is left out is not sent", `{"chat":"@a"}`, `{"chat_id":"@a"}`},
-		{"the topic of a chat is not sent", `{"chat":"-1001234567890*5"}`, `{"chat_id":"-1001234567890"}`},
-		{"name", `{"chat":"@a","name":"Order 1"}`, `{"chat_id":"@a","name":"Order 1"}`},
-		{"members", `{"chat":"@a","members":1}`, `{"chat_id":"@a","member_limit":1}`},
-		{"join request", `{"chat":"@a","join_request":true}`, `{"chat_id":"@a","creates_join_request":true}`},
-		{"false is a value like any other", `{"chat":"@a","join_request":false}`, `{"chat_id":"@a"}`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			res, answer := post(t, s.URL, test.body)
-			if want := `{"link":"` + testLink + `"}`; res.StatusCode != 201 || answer != want {
-				t.Errorf("%d %s, want 201 %s", res.StatusCode, answer, want)
-			}
-			select {
-			case got := <-sent:
-				if got != test.want {
-					t.Errorf("sent %s, want %s", got, test.want)
-				}
-			default:
-				t.Error("nothing was sent")
-			}
-		})
-	}
-}
-
-func TestExpiry(t *testing.T) {
-	s := newService(t, telegramAt(t, func(w http.ResponseWriter, r *http.Request) {
-		var in struct {
-			ExpireDate int64 `json:"expire_date"`
-		}
-		json.NewDecoder(r.Body).Decode(&in)
-		fmt.Fprintf(w, `{"ok":true,"result":{"invite_link":"%s","expire_date":%d}}`, testLink, in.ExpireDate)
-	}))
-	want := time.Now().Add(24 * time.Hour).Truncate(time.Second)
-	res, body := post(t, s.URL, `{"chat":"@a","ttl":"24h"}`)
-	var answer struct{ Link, Expires string }
-	json.Unmarshal([]byte(body), &answer)
-	expires, err := time.Parse(time.RFC3339, answer.Expires)
-	if res.StatusCode != 201 || answer.Link != testLink || err != nil {
-		t.Fatalf("%d %s, want 201, the link and when it expires", res.StatusCode, body)
-	}
-	if late := expires.Sub(want); late < 0 || late > time.Minute {
-		t.Errorf("expires %v, want %v", expires, want)
-	}
-}
-
-func TestBadRequest(t *testing.T) {
-	s := newService(t, telegramAt(t, func(http.ResponseWriter, *http.Request) {
-		t.Error("a bad request reached Telegram")
-	}))
-	const (
-		noObject = "bad request: the body must be a JSON object and nothing else"
-		badChat  = `bad request: chat must be a string such as "-1001234567890" or "@channel"`
-		badName  = "bad request: name must be a string that is not empty; leave it out for no name"
-		badTTL   = `bad request: ttl must be a duration such as "24h"; leave it out for a link that never expires`
-		badLimit = "bad request: members must be a whole number from 1 to 99999; leave it out for no limit"
-		badJoin  = "bad request: join_request must be true or false"
-	)
-	tests := []struct {
-		name, body string
-		code       int
-		want       string // a part of the error
-	}{
-		{"no JSON", `chat=@a`, 400, noObject},
-		{"nothing", ``, 400, noObject},
-		{"null", `null`, 400, noObject},
-		{"array", `["@a"]`, 400, noObject},
-		{"cut", `{"chat":"@a"`, 400, noObject},
-		{"second value", `{"chat":"@a"} {"chat":"@b"}`, 400, noObject},
-		{"garbage after it", `{"chat":"@a"}}`, 400, noObject},
-		{"too large", `{"name":"` + strings.Repeat("a", maxBody) + `"}`, 413, "too large"},
-		{"too much white space", `{"chat":"@a"}` + strings.Repeat(" ", maxBody), 413, "too large"},
-		{"no chat", `{}`, 400, "the chat must be"},
-		{"chat that is none", `{"chat":"a"}`, 400, "the chat must be"},
-		{"number for a chat", `{"chat":-1001234567890}`, 400, badChat},
-		{"number for a name", `{"chat":"@a","name":1042}`, 400, badName},
-		{"number for a ttl", `{"chat":"@a","ttl":24}`, 400, badTTL},
-		{"ttl without a unit", `{"chat":"@a","ttl":"24"}`, 400, badTTL},
-		{"ttl that overflows", `{"chat":"@a","ttl":"9999999h"}`, 400, badTTL},
-		{"ttl of a century", `{"chat":"@a","ttl":"876000h"}`, 400, "expire date"},
-		{"ttl below zero", `{"chat":"@a","ttl":"-24h"}`, 400, "expire date"},
-		{"null after another value", `{"chat":"@a","ttl":"24h","ttl":null}`, 400, badTTL},
-		{"string for members", `{"chat":"@a","members":"1"}`, 400, badLimit},
-		{"fraction of a member", `{"chat":"@a","members":1.5}`, 400, badLimit},
-		{"members below zero", `{"chat":"@a","members":-1}`, 400, "the member limit must be 1 to 99999, not -1"},
-		{"string for a join request", `{"chat":"@a","join_request":"true"}`, 400, badJoin},
-		{"join request with members", `{"chat":"@a","members":1,"join_request":true}`, 400, "join request"},
-		{"unknown key", `{"chat":"@a","limit":1}`, 400,
-			`bad request: there is no key "limit"; the keys are chat, join_request, members, name, ttl`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			res, body := post(t, s.URL, test.body)
-			var got response
-			json.Unmarshal([]byte(body), &got)
-			if res.StatusCode != test.code || !strings.Contains(got.Error, test.want) || got.Outcome != "not sent" {
-				t.Errorf("%d %s, want %d, outcome not sent and %q", res.StatusCode, body, test.code, test.want)
-			}
-		})
-	}
-}
-
-func TestBodyThatDoesNotArrive(t *testing.T) {
-	s := newService(t, telegramAt(t, reply(200, linkReply)))
-	req := httptest.NewRequest(http.MethodPost, "/invites", iotest.ErrReader(os.ErrDeadlineExceeded))
-	req.Header.Set("Authorization", "Bearer "+testKey)
-	got := httptest.NewRecorder()
-	s.Config.Handler.ServeHTTP(got, req)
-	if got.Code != 400 || !strings.Contains(got.Body.String(), "cannot read the body") {
-		t.Errorf("%d %s, want 400 and the reason, not a timeout of Telegram", got.Code, got.Body)
-	}
-}
-
-// TestUnsetVariable proves that no link is made of what a template makes of a
-// variable that is not set, in whatever case the key is written.
-func TestUnsetVariable(t *testing.T) {
-	s := newService(t, telegramAt(t, func(w http.ResponseWriter, r *http.Request) {
+func TestInvalidRequest(t *testing.T) {
+	s := newService(t, io.Discard, func(r *http.Request) (string, error) {
 		body, _ := io.ReadAll(r.Body)
 		t.Errorf("sent %s", body)
-		io.WriteString(w, linkReply)
-	}))
-	tests := []struct {
-		key    string
-		values []string
-	}{
-		{"chat", []string{`null`, `""`}},
-		{"name", []string{`null`, `""`}},
-		{"ttl", []string{`null`, `""`, `"0"`, `"0s"`, `"-0h"`, `0`}},
-		{"members", []string{`null`, `""`, `0`, `-0`}},
-		{"join_request", []string{`null`, `""`, `0`}},
+		return "", errors.New("it must not be sent")
+	})
+	const (
+		noObject = "the body must be a JSON object"
+		more     = "the body must end after the JSON object"
+		missing  = "chat, name, ttl and members are required"
+		badTTL   = "ttl must be a positive duration such as 24h"
+		badLimit = "the member limit must be 1 to 99999"
+	)
+	change := func(old, new string) string { return strings.Replace(order, old, new, 1) }
+	tests := []struct{ name, body, want string }{
+		{"no body", ``, noObject},
+		{"no JSON", `chat=@a`, noObject},
+		{"null", `null`, missing},
+		{"unknown key", change(`members`, `limit`), `unknown field "limit"`},
+		{"more than one object", order + order, more},
+		{"more than 4 KiB", order + strings.Repeat(" ", 4<<10), more},
+		{"chat missing", change(`"chat": "-1001234567890", `, ``), missing},
+		{"chat null", change(`"-1001234567890"`, `null`), missing},
+		{"chat a number", change(`"-1001234567890"`, `-1001234567890`), noObject},
+		{"name missing", change(`"name": "Order 1042", `, ``), missing},
+		{"name null", change(`"Order 1042"`, `null`), missing},
+		{"name empty", change(`Order 1042`, ``), missing},
+		{"name too long", change(`Order 1042`, strings.Repeat("x", 33)), "the name must have at most 32 code points"},
+		{"ttl missing", change(`"ttl": "24h", `, ``), missing},
+		{"ttl null", change(`"24h"`, `null`), missing},
+		{"ttl empty", change(`24h`, ``), missing},
+		{"ttl zero", change(`24h`, `0`), badTTL},
+		{"ttl negative", change(`24h`, `-24h`), badTTL},
+		{"ttl a number", change(`"24h"`, `24`), noObject},
+		{"ttl without a unit", change(`24h`, `24`), badTTL},
+		{"members missing", change(`, "members": 1`, ``), missing},
+		{"members null", change(`1}`, `null}`), missing},
+		{"members zero", change(`1}`, `0}`), missing},
+		{"members negative", change(`1}`, `-1}`), badLimit},
+		{"members a string", change(`1}`, `""}`), noObject},
 	}
 	for _, test := range tests {
-		title := strings.ToUpper(test.key[:1]) + test.key[1:]
-		for _, key := range []string{test.key, title, strings.ToUpper(test.key)} {
-			for _, value := range test.values {
-				body := fmt.Sprintf(`{"chat":"@a",%q:%s}`, key, value)
-				res, answer := post(t, s.URL, body)
-				if res.StatusCode != 400 || !strings.Contains(answer, key) {
-					t.Errorf("%s: %d %s, want 400 and an error about %s", body, res.StatusCode, answer, key)
-				}
+		t.Run(test.name, func(t *testing.T) {
+			got := post(t.Context(), s, test.body)
+			var body struct{ Error, Outcome string }
+			json.Unmarshal(got.Body.Bytes(), &body)
+			if got.Code != 400 || body.Outcome != "invalid" || !strings.Contains(body.Error, test.want) {
+				t.Errorf("got %d %s, want 400, outcome invalid and %q", got.Code, got.Body, test.want)
 			}
-		}
+		})
 	}
 }
 
 func TestKey(t *testing.T) {
-	s := newService(t, telegramAt(t, reply(200, linkReply)))
+	s := &service{fake(giveLink), testKey, slog.New(slog.DiscardHandler)}
 	tests := []struct {
 		name, authorization string
-		right               bool
+		status              int
 	}{
-		{"right", "Bearer " + testKey, true},
-		{"scheme in other case", "bearer " + testKey, true},
-		{"missing", "", false},
-		{"empty", "Bearer ", false},
-		{"wrong", "Bearer wrong", false},
-		{"only the beginning", "Bearer " + testKey[:5], false},
-		{"with more after it", "Bearer " + testKey + "x", false},
-		{"other scheme", "Basic " + testKey, false},
-		{"no scheme", testKey, false},
-		{"that of the demo", "Bearer " + demoKey, false},
-	}
-	for _, test := range tests {
-		for path, request := range map[string]struct {
-			method string
-			code   int
-		}{"/invites": {"POST", 201}, "/metrics": {"GET", 200}} {
-			t.Run(test.name+path, func(t *testing.T) {
-				res, body := send(t, request.method, s.URL+path, test.authorization, `{"chat":"@a"}`)
-				asked := res.Header.Get("WWW-Authenticate")
-				switch {
-				case test.right && (res.StatusCode != request.code || asked != ""):
-					t.Errorf("%d %s, want %d", res.StatusCode, body, request.code)
-				case !test.right && (res.StatusCode != 401 || body != `{"error":"the key is missing or wrong"}`):
-					t.Errorf("%d %s, want 401 and the reason", res.StatusCode, body)
-				case !test.right && asked != "Bearer":
-					t.Errorf("WWW-Authenticate %q, want Bearer", asked)
-				}
-			})
-		}
-	}
-}
-
-func TestNoSuchPathOrMethod(t *testing.T) {
-	s := newService(t, telegramAt(t, func(http.ResponseWriter, *http.Request) {
-		t.Error("the request reached Telegram")
-	}))
-	tests := []struct {
-		method, path string
-		code         int
-		allow, body  string
-	}{
-		{"GET", "/invites", 405, "POST", `{"error":"this path takes only POST"}`},
-		{"PUT", "/invites", 405, "POST", `{"error":"this path takes only POST"}`},
-		{"POST", "/metrics", 405, "GET, HEAD", `{"error":"this path takes only GET, HEAD"}`},
-		{"POST", "/", 404, "", `{"error":"there is only /invites and /metrics"}`},
-		{"POST", "/invites/", 404, "", `{"error":"there is only /invites and /metrics"}`},
-		{"GET", "/debug/vars", 404, "", `{"error":"there is only /invites and /metrics"}`},
-	}
-	for _, test := range tests {
-		t.Run(test.method+test.path, func(t *testing.T) {
-			res, body := send(t, test.method, s.URL+test.path, "Bearer "+testKey, `{"chat":"@a"}`)
-			if allow := res.Header.Get("Allow"); res.StatusCode != test.code || allow != test.allow || body != test.body {
-				t.Errorf("%d %s, Allow %q, want %d %s, %q", res.StatusCode, body, allow, test.code, test.body, test.allow)
-			}
-		})
-	}
-}
-
-func TestFailure(t *testing.T) {
-	refusal := func(code int, rest string) http.HandlerFunc {
-		return reply(code, fmt.Sprintf(`{"ok":false,"error_code":%d,%s}`, code, rest))
-	}
-	tests := []struct {
-		name       string
-		telegram   http.HandlerFunc
-		code       int
-		retryAfter string
-		want       response // its Error is a part of the text
-	}{
-		{"Telegram's words for a refusal", refusal(400, `"description":"Bad Request: chat not found"`),
-			422, "", response{Outcome: "refused", Error: "Bad Request: chat not found"}},
-		{"the new id of a chat", refusal(400, `"description":"migrated","parameters":{"migrate_to_chat_id":-1009876543210}`),
-			422, "", response{Outcome: "refused", Error: "migrated", MigrateTo: "-1009876543210"}},
-		{"unknown token", refusal(401, `"description":"Unauthorized"`),
-			502, "", response{Outcome: "refused", Error: "does not know the service's bot: Unauthorized"}},
-		{"not in the chat", refusal(403, `"description":"Forbidden: bot was kicked"`),
-			502, "", response{Outcome: "refused", Error: "out of the chat: Forbidden: bot was kicked"}},
-		{"how long to wait", refusal(429, `"description":"Too Many Requests","parameters":{"retry_after":34}`),
-			429, "34", response{Outcome: "rate limited", Error: "Too Many Requests"}},
-		{"too many requests, without a time", refusal(429, `"description":"Too Many Requests"`),
-			429, "", response{Outcome: "rate limited", Error: "Too Many Requests"}},
-		{"page of a proxy", reply(403, `<h1>Forbidden</h1>`),
-			502, "", response{Outcome: "refused", Error: "403"}},
-		{"page of a gateway", reply(502, `<h1>Bad Gateway</h1>`),
-			502, "", response{Outcome: "unknown", Error: "502"}},
-		{"too many requests, and yet a 500", reply(500, `{"ok":false,"error_code":429,"description":"Too Many"}`),
-			502, "", response{Outcome: "unknown", Error: "Too Many"}},
-		{"Telegram failed", refusal(500, `"description":"Internal Server Error"`),
-			502, "", response{Outcome: "unknown", Error: "Internal Server Error"}},
-		{"connection broken after the request", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-			502, "", response{Outcome: "unknown", Error: "a link may exist"}},
+		{"right", "Bearer " + testKey, 201},
+		{"missing", "", 401},
+		{"empty", "Bearer ", 401},
+		{"wrong", "Bearer " + strings.ToUpper(testKey), 401},
+		{"cut", "Bearer " + testKey[:5], 401},
+		{"too long", "Bearer " + testKey + "x", 401},
+		{"without Bearer", testKey, 401},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := newService(t, telegramAt(t, test.telegram))
-			res, body := post(t, s.URL, `{"chat":"@a"}`)
-			var got response
-			json.Unmarshal([]byte(body), &got)
-			text := got.Error
-			got.Error = test.want.Error
-			if got != test.want || !strings.Contains(text, test.want.Error) {
-				t.Errorf("%s, want %+v", body, test.want)
-			}
-			retryAfter := res.Header.Get("Retry-After")
-			if res.StatusCode != test.code || retryAfter != test.retryAfter {
-				t.Errorf("status %d, Retry-After %q, want %d, %q", res.StatusCode, retryAfter, test.code, test.retryAfter)
+			r := newRequest(t.Context(), "", order)
+			r.Header.Set("Authorization", test.authorization)
+			got := httptest.NewRecorder()
+			s.ServeHTTP(got, r)
+			if got.Code != test.status {
+				t.Errorf("got %d %s, want %d", got.Code, got.Body, test.status)
 			}
 		})
-	}
-}
-
-func TestNoConnection(t *testing.T) {
-	closed := httptest.NewServer(nil)
-	closed.Close()
-	res, body := post(t, newService(t, closed.URL).URL, `{"chat":"@a"}`)
-	if res.StatusCode != 502 || !strings.Contains(body, `"outcome":"not sent"`) {
-		t.Errorf("%d %s, want 502 and outcome not sent", res.StatusCode, body)
-	}
-}
-
-func TestRetryAfterIsRoundedUp(t *testing.T) {
-	got := failure(&telegram.Error{StatusCode: 429, Code: 429, RetryAfter: 1100 * time.Millisecond})
-	if got.retryAfter != 2 {
-		t.Errorf("Retry-After %d, want 2", got.retryAfter)
-	}
-}
-
-// hang is a transport that connects, and sends the request or not, until the
-// call ends.
-type hang struct{ sent bool }
-
-func (h hang) RoundTrip(req *http.Request) (*http.Response, error) {
-	trace := httptrace.ContextClientTrace(req.Context())
-	trace.GetConn("")
-	if h.sent {
-		trace.WroteHeaders()
-	}
-	<-req.Context().Done()
-	return nil, req.Context().Err()
-}
-
-func TestTimeout(t *testing.T) {
-	for sent, want := range map[bool]string{true: "unknown", false: "not sent"} {
-		synctest.Test(t, func(t *testing.T) {
-			client, err := telegram.NewClient(testToken,
-				telegram.WithTransport(hang{sent}), telegram.WithTimeout(callTimeout))
-			if err != nil {
-				t.Fatal(err)
-			}
-			req := httptest.NewRequest(http.MethodPost, "/invites", strings.NewReader(`{"chat":"@a"}`))
-			req.Header.Set("Authorization", "Bearer "+testKey)
-			got, start := httptest.NewRecorder(), time.Now()
-			newHandler(client, testKey, slog.New(slog.DiscardHandler)).ServeHTTP(got, req)
-			var answer struct{ Outcome string }
-			json.Unmarshal(got.Body.Bytes(), &answer)
-			if took := time.Since(start); got.Code != 504 || answer.Outcome != want || took != callTimeout {
-				t.Errorf("%d %s after %v, want 504 and outcome %q after %v", got.Code, got.Body, took, want, callTimeout)
-			}
-		})
-	}
-}
-
-// TestOutcome has the errors that no server can provoke here; for the others see
-// TestFailure.
-func TestOutcome(t *testing.T) {
-	_, invalid := telegram.NewClient("")
-	refused := &telegram.Error{StatusCode: 400, Description: "Bad Request: chat not found"}
-	flooded := &telegram.Error{StatusCode: 429, Description: "Too Many Requests: retry after 34"}
-	tests := []struct {
-		name string
-		err  error
-		want string
-	}{
-		{"no error is a link", nil, "link"},
-		{"an invalid argument was not sent", invalid, "not sent"},
-		{"a refusal", refused, "refused"},
-		{"a refusal that is wrapped", fmt.Errorf("order 1042: %w", refused), "refused"},
-		{"a wait for a rate limit that was cut short", fmt.Errorf("%w; %w", flooded, context.Canceled), "rate limited"},
-		{"an unknown outcome that is wrapped", fmt.Errorf("order 1042: %w", telegram.ErrOutcomeUnknown), "unknown"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			if got := outcome(test.err); got != test.want {
-				t.Errorf("outcome(%v) = %q, want %q", test.err, got, test.want)
-			}
-		})
-	}
-}
-
-func TestMetrics(t *testing.T) {
-	s := newService(t, telegramAt(t, new(standin.Server).ServeHTTP))
-	for _, chat := range []string{"@a", "@b", "@notfound", "@flood", "@badgateway", "none"} {
-		post(t, s.URL, `{"chat":"`+chat+`"}`)
-	}
-	post(t, s.URL, `{"ttl":null}`)
-	send(t, http.MethodPost, s.URL+"/invites", "Bearer wrong", `{"chat":"@a"}`)
-	_, got := send(t, http.MethodGet, s.URL+"/metrics", "Bearer "+testKey, "")
-	if want := `{"link": 2, "not sent": 2, "rate limited": 1, "refused": 1, "unknown": 1}`; got != want {
-		t.Errorf("%s, want %s", got, want)
 	}
 }
 
 func TestLog(t *testing.T) {
 	tests := []struct {
-		name     string
-		telegram http.HandlerFunc
-		status   int
-		outcome  string
+		name           string
+		api            roundTripper
+		outcome, level string
 	}{
-		{"the link is not in it", reply(200, linkReply), 201, "link"},
-		{"the name of a link that may exist is", reply(502, "<h1>Bad Gateway</h1>"), 502, "unknown"},
+		{"without the link", func(*http.Request) (string, error) {
+			return `{"ok":true,"result":{"invite_link":"` + testLink + `"}}`, nil
+		}, "link", "INFO"},
+		{"without the token", func(r *http.Request) (string, error) {
+			return "", errors.New("failed: " + r.URL.String())
+		}, "unknown", "WARN"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := newService(t, telegramAt(t, test.telegram))
-			post(t, s.URL, `{"chat":"@a","name":"Order 1042"}`)
-			s.Close()
-			var line struct {
-				Status              int
-				Outcome, Chat, Name string
-				Seconds             float64
-				ClientGone          *bool `json:"client_gone"`
+			var log bytes.Buffer
+			post(t.Context(), newService(t, &log, test.api), order)
+			var line struct{ Level, Outcome, Chat, Name string }
+			if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+				t.Fatal(err)
 			}
-			if err := json.Unmarshal(s.log.Bytes(), &line); err != nil {
-				t.Fatalf("%v in %s", err, &s.log)
+			if line.Outcome != test.outcome || line.Level != test.level || line.Chat != "-1001234567890" ||
+				line.Name != "Order 1042" {
+				t.Errorf("got %s, want outcome %s, level %s, the chat and the name", &log, test.outcome, test.level)
 			}
-			if line.Status != test.status || line.Outcome != test.outcome || line.Chat != "@a" || line.Name != "Order 1042" {
-				t.Errorf("log %s, want status %d, outcome %s, the chat and the name", &s.log, test.status, test.outcome)
-			}
-			if line.Seconds <= 0 || line.ClientGone == nil || *line.ClientGone {
-				t.Errorf("log %s, want the seconds and that the client was there", &s.log)
+			for _, secret := range []string{testLink, testKey, testSecret} {
+				if strings.Contains(log.String(), secret) {
+					t.Errorf("the log shows %s: %s", secret, &log)
+				}
 			}
 		})
 	}
 }
 
-// TestClientGone proves that the call goes on when the client of the service
-// has hung up.
+// A client that hangs up during a call does not cancel it.
 func TestClientGone(t *testing.T) {
-	arrived, gone := make(chan struct{}), make(chan struct{})
-	s := newService(t, telegramAt(t, func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		close(arrived)
-		select {
-		case <-gone:
-			io.WriteString(w, linkReply)
-		case <-r.Context().Done():
+	var log bytes.Buffer
+	ctx, hangUp := context.WithCancel(t.Context())
+	client := fake(func(ctx context.Context) (*telegram.ChatInviteLink, error) {
+		hangUp()
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-	}))
-	handler := s.Config.Handler
-	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer context.AfterFunc(r.Context(), func() { close(gone) })()
-		handler.ServeHTTP(w, r)
+		return giveLink(ctx)
 	})
-	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/invites", strings.NewReader(`{"chat":"@a"}`))
+	post(ctx, &service{client, testKey, slog.New(slog.NewJSONHandler(&log, nil))}, order)
+	if got := log.String(); !strings.Contains(got, `"outcome":"link"`) || !strings.Contains(got, `"client_gone":true`) {
+		t.Errorf("got %s, want a link and that the client has gone", got)
+	}
+}
+
+// A blockedLog does not return from Write before it is closed.
+type blockedLog chan struct{}
+
+func (l blockedLog) Write(p []byte) (int, error) {
+	<-l
+	return len(p), nil
+}
+
+// A client gets the whole answer before the log does.
+func TestAnswerBeforeLog(t *testing.T) {
+	log := make(blockedLog)
+	server := httptest.NewServer(&service{fake(giveLink), testKey, slog.New(slog.NewJSONHandler(log, nil))})
+	defer server.Close()
+	defer close(log)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	res, err := http.DefaultClient.Do(newRequest(ctx, server.URL, order))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+testKey)
-	go func() {
-		<-arrived
-		cancel()
-	}()
-	if _, err := http.DefaultClient.Do(req); err == nil {
-		t.Fatal("the client did not hang up")
-	}
-	s.Close()
-	if log := s.log.String(); !strings.Contains(log, `"status":201,`) || !strings.Contains(log, `"client_gone":true`) {
-		t.Errorf("log %s, want status 201 and that the client has gone", log)
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), testLink) {
+		t.Errorf("got %s, %v, want the link", body, err)
 	}
 }
 
-func TestRunRefusesToStart(t *testing.T) {
-	tests := []struct {
-		name             string
-		demo             bool
-		key, token, addr string
-		apiURL           string
-		want             string
-	}{
-		{"without a key", false, "", testToken, "127.0.0.1:0", "", "INVITE_API_KEY"},
-		{"with white space in the key's place", false, " ", testToken, "127.0.0.1:0", "", "INVITE_API_KEY"},
-		{"with a line end after the key", false, testKey + "\n", testToken, "127.0.0.1:0", "", "INVITE_API_KEY"},
-		{"without a token, which is no demo", false, testKey, "", "127.0.0.1:0", "", "TELEGRAM_BOT_TOKEN"},
-		{"with a bad API URL", false, testKey, testToken, "127.0.0.1:0", "localhost:8081", "TELEGRAM_API_URL"},
-		{"with a bad address", false, testKey, testToken, "127.0.0.1:x", "", "listen"},
-		{"with a demo of another server", true, "", "", "127.0.0.1:0", "http://127.0.0.1:8081", "TELEGRAM_API_URL"},
-		{"with white space after the key of a demo", true, testKey + " ", "", "127.0.0.1:0", "", "INVITE_API_KEY"},
+func TestEnvironment(t *testing.T) {
+	tests := []struct{ name, key, token, url, addr, want string }{
+		{"no key", "", testToken, "", "127.0.0.1:0", "INVITE_API_KEY must be set"},
+		{"key with the newline of a file", testKey + "\n", testToken, "", "127.0.0.1:0", "INVITE_API_KEY must be set"},
+		{"no token", testKey, "", "", "127.0.0.1:0", "TELEGRAM_BOT_TOKEN"},
+		{"URL without a scheme", testKey, testToken, "localhost:8081", "127.0.0.1:0", "TELEGRAM_API_URL"},
+		{"address that is not valid", testKey, testToken, "", "127.0.0.1:x", "listen"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			env := map[string]string{
-				"INVITE_API_KEY": test.key, "TELEGRAM_BOT_TOKEN": test.token,
-				"ADDR": test.addr, "TELEGRAM_API_URL": test.apiURL,
-			}
+			t.Setenv("INVITE_API_KEY", test.key)
+			t.Setenv("TELEGRAM_BOT_TOKEN", test.token)
+			t.Setenv("TELEGRAM_API_URL", test.url)
+			t.Setenv("ADDR", test.addr)
 			ctx, cancel := context.WithCancel(t.Context())
-			cancel() // a service that starts stops at once
-			err := run(ctx, test.demo, func(name string) string { return env[name] }, slog.New(slog.DiscardHandler))
+			cancel() // a service that starts ends at once
+			err := run(ctx, false, slog.New(slog.DiscardHandler))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error %v, want one about %s", err, test.want)
+				t.Errorf("got %v, want an error about %s", err, test.want)
 			}
 		})
 	}
 }
 
-func TestArgumentsAreRefused(t *testing.T) {
-	out, err := exec.Command(build(t), testToken).CombinedOutput()
-	exit, _ := errors.AsType[*exec.ExitError](err)
-	if exit.ExitCode() != 2 || !strings.Contains(string(out), "-demo") || strings.Contains(string(out), testSecret) {
-		t.Errorf("%v and %s, want status 2 and the usage, without the token", err, out)
-	}
-}
-
-// TestDemo runs the demo as a program.
-func TestDemo(t *testing.T) {
-	tests := []struct {
-		name, key string
-		env       []string
-	}{
-		{"it needs no variables", demoKey, nil},
-		{"it takes the key of the environment, but not the token", testKey,
-			[]string{"INVITE_API_KEY=" + testKey, "TELEGRAM_BOT_TOKEN=not a token"}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			cmd := exec.CommandContext(ctx, build(t), "--demo")
-			cmd.Env = append(test.env, "ADDR=127.0.0.1:0")
-			url, log := start(t, cmd)
-			if !strings.Contains(log, "a stand-in answers, not Telegram") {
-				t.Errorf("log %s, want it to say that this is a demo", log)
-			}
-			if strings.Contains(log, testKey) {
-				t.Errorf("log %s, want no key in it", log)
-			}
-			if said := strings.Contains(log, "the key is "+demoKey); said != (test.key == demoKey) {
-				t.Errorf("log %s, want it to name the key if and only if that is the demo's own", log)
-			}
-			res, body := send(t, "POST", url+"/invites", "Bearer "+test.key, `{"chat":"-1001234567890"}`)
-			if res.StatusCode != 201 || !strings.Contains(body, `"link":"https://t.me/+`) {
-				t.Errorf("%d %s, want 201 and a link", res.StatusCode, body)
-			}
-			cmd.Process.Kill()
-			cmd.Wait()
-		})
-	}
-}
-
-// TestShutdown runs the service as a program and stops it during a call.
-func TestShutdown(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a process cannot send SIGTERM")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	arrived, release := make(chan struct{}), make(chan struct{})
-	apiURL := telegramAt(t, func(w http.ResponseWriter, r *http.Request) {
-		close(arrived)
-		select {
-		case <-release:
-			io.WriteString(w, linkReply)
-		case <-ctx.Done():
-		}
-	})
-	cmd := exec.CommandContext(ctx, build(t))
-	cmd.Env = append(os.Environ(), "INVITE_API_KEY="+testKey, "TELEGRAM_BOT_TOKEN="+testToken,
-		"TELEGRAM_API_URL="+apiURL, "ADDR=127.0.0.1:0")
-	url, _ := start(t, cmd)
-	go func() {
-		select {
-		case <-arrived:
-		case <-ctx.Done():
-		}
-		cmd.Process.Signal(syscall.SIGTERM)
-		for dialer := new(net.Dialer); ; { // until the service takes no connections
-			conn, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(url, "http://"))
-			if err != nil {
-				break
-			}
-			conn.Close()
-		}
-		close(release)
-	}()
-	if res, body := post(t, url, `{"chat":"@a"}`); res.StatusCode != 201 {
-		t.Errorf("%d %s, want 201", res.StatusCode, body)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("the service ended with %v, want status 0", err)
-	}
-}
-
-// build builds the service.
-func build(t *testing.T) (program string) {
+// start runs the service as a program on a free port. It returns where the service
+// listens, its log up to then, and the rest of it.
+func start(t *testing.T, args []string, env ...string) (cmd *exec.Cmd, url, log string, rest io.ReadCloser) {
 	t.Helper()
-	program = filepath.Join(t.TempDir(), "inviteservice.exe")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return program
-}
-
-// start starts the service, and returns where it listens and its log up to that.
-func start(t *testing.T, cmd *exec.Cmd) (url, log string) {
-	t.Helper()
-	logs, err := cmd.StderrPipe()
+	cmd = exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(env, "RUN_THE_SERVICE=1", "ADDR=127.0.0.1:0")
+	rest, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewScanner(logs)
-	for lines.Scan() {
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for lines := bufio.NewScanner(rest); lines.Scan(); {
 		log += lines.Text() + "\n"
 		var line struct{ Addr string }
-		if err := json.Unmarshal(lines.Bytes(), &line); err == nil && line.Addr != "" {
-			return "http://" + line.Addr, log
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Addr != "" {
+			return cmd, "http://" + line.Addr, log, rest
 		}
 	}
-	t.Fatalf("log %s, want the address", log)
-	return "", ""
+	t.Fatalf("got log %s, want the address", log)
+	return
+}
+
+// The demo needs no account, says which chats get no link, and goes on when the
+// reader of its log goes away.
+func TestDemo(t *testing.T) {
+	_, url, log, rest := start(t, []string{"--demo"}, "INVITE_API_KEY="+testKey, "TELEGRAM_API_URL=no URL")
+	if chats, _ := json.Marshal(standin.Chats()); !strings.Contains(log, string(chats)) {
+		t.Errorf("got log %s, want the chats %s", log, chats)
+	}
+	rest.Close()
+	for range 2 { // the first answer is sent before its line of the log
+		r := newRequest(t.Context(), url, order)
+		r.Header.Set("Authorization", "Bearer demo")
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if body, _ := io.ReadAll(res.Body); res.StatusCode != 201 || !strings.Contains(string(body), `"https://t.me/+`) {
+			t.Errorf("got %d %s, want 201 and a link", res.StatusCode, body)
+		}
+	}
+}
+
+// After SIGTERM, the service finishes the call in flight.
+func TestShutdown(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot send SIGTERM")
+	}
+	var stop func()
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		stop()
+		io.WriteString(w, `{"ok":true,"result":{"invite_link":"`+testLink+`"}}`)
+	}))
+	defer api.Close()
+	cmd, url, _, rest := start(t, nil,
+		"INVITE_API_KEY="+testKey, "TELEGRAM_BOT_TOKEN="+testToken, "TELEGRAM_API_URL="+api.URL)
+	go io.Copy(io.Discard, rest)
+	stop = func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		// Until the service takes no connections.
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}
+	res, err := http.DefaultClient.Do(newRequest(t.Context(), url, order))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != 201 {
+		t.Errorf("got %d, want 201", res.StatusCode)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the service ended with %v, want status 0", err)
+	}
 }
